@@ -1,0 +1,30 @@
+//! What an aggregate is: a fold over its own events, and rules that turn a command into new ones.
+
+use crate::{Category, Event};
+
+/// A consistency boundary: its stream is appended to with an expected version, so its rules hold under concurrency.
+pub trait Aggregate: Default + Send + Sync {
+    /// First part of the stream's name.
+    const CATEGORY: Category;
+    /// An order; it carries every fact from outside its own stream that the rules need.
+    type Command: Send + Sync;
+    /// A fact of this aggregate's stream.
+    type Event: Clone + Into<Event> + TryFrom<Event> + Send;
+    /// The rules that can say no.
+    type Refusal: Refusal;
+
+    /// Decides a command against the current state.
+    ///
+    /// # Errors
+    /// The rule that forbids it. Never returns an empty list.
+    fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Refusal>;
+
+    /// Takes one event into the state. Total: history is never refused.
+    fn apply(&mut self, event: &Self::Event);
+}
+
+/// A rule that forbids a command, as a value for the one who gave it.
+pub trait Refusal: std::error::Error + Send + Sync + 'static {
+    /// Stable name of the rule, upper snake case. Clients match on it; it never changes once written.
+    fn rule(&self) -> &'static str;
+}

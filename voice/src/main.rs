@@ -1,0 +1,2 @@
+//! voice
+fn main() {}
