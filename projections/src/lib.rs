@@ -1,1 +1,5 @@
-//! projections
+//! The read side.
+
+mod read_model;
+
+pub use read_model::{Change, Decoded, ReadModel};

@@ -1,0 +1,53 @@
+//! What a read model is.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{Event, Position, Recorded};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// An event with its envelope, decoded once for all who fold it.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The envelope.
+    pub recorded: Arc<Recorded>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A row of a read model that was written, for those who watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Change {
+    /// Position of the event that changed it.
+    pub position: Position,
+    /// What the row is about: a call id, an agent id, or the id derived from a queue's name.
+    pub key: Uuid,
+}
+
+/// A view folded from the log. One file each; one line in the list of `lib.rs`.
+///
+/// The projector calls `apply` inside the transaction that also moves the checkpoint, with `search_path` set to the
+/// schema that holds the tables: `read` for the view that is served, another one while a rebuild runs beside it. So
+/// `apply` names its tables without a schema, and everything that serves queries names them as `read.<table>`.
+#[async_trait]
+pub trait ReadModel: Send + Sync + 'static {
+    /// Permanent identity: plural noun, name of the main table and of the file.
+    fn name(&self) -> &'static str;
+
+    /// Raised when the tables or the fold change; a stored view of another version is rebuilt at start.
+    fn version(&self) -> i32;
+
+    /// Every table of this model.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// Statements that create the tables, without schema, without `IF NOT EXISTS`.
+    fn ddl(&self) -> &'static str;
+
+    /// Folds events, in order, into the tables. Deterministic: the same events give the same rows, however they are cut
+    /// into batches. Never reads a clock.
+    ///
+    /// # Errors
+    /// The database refused; the projector finds out whether an event or the machinery is at fault.
+    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error>;
+}

@@ -1,0 +1,3 @@
+//! The system seen from outside, in one binary so that it links once.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+
