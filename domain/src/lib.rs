@@ -28,7 +28,7 @@ pub use actor::{Actor, InvalidActor};
 pub use aggregate::{Aggregate, Refusal};
 pub use event::{Event, Undecodable};
 pub use names::{InvalidText, Label, LongText, QueueName, ShortText, TeamName};
-pub use personal::{InvalidPhoneNumber, Personal, PersonName, PhoneNumber, SpokenText};
+pub use personal::{InvalidPhoneNumber, PersonName, Personal, PhoneNumber, SpokenText};
 pub use recorded::{Category, Position, Recorded, StreamName, Version};
 
 /// Identity of a call; also the identity of its transcript and sentiment streams.

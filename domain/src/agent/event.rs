@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::macros::events;
-use crate::{Label, Personal, PersonName, ShortText, TeamName};
+use crate::{Label, PersonName, Personal, ShortText, TeamName};
 
 events! {
     /// A fact of an agent's working life.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Channel, Direction, EndReason, EndedBy, LegNumber, Party, TransferTarget};
-use crate::{AgentId, Label, LongText, Personal, PersonName, PhoneNumber, QueueName, ShortText};
+use crate::{AgentId, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, ShortText};
 
 /// Longest time an offer may ring, in milliseconds.
 pub const RING_TIMEOUT_MS_MAX: u32 = 300_000;

@@ -168,8 +168,7 @@ fn transfer_blind(call: &Call, leg: Option<LegNumber>, target: TransferTarget) -
         TransferTarget::Agent { .. } | TransferTarget::External { .. } => None,
     };
     let (leg, agent_id) = (leg.number, leg.agent_id);
-    let mut events =
-        vec![TransferredBlind { leg, agent_id, target }.into(), WrapUpStarted { leg, agent_id }.into()];
+    let mut events = vec![TransferredBlind { leg, agent_id, target }.into(), WrapUpStarted { leg, agent_id }.into()];
     events.extend(queue.map(|queue| Queued { queue, priority: 0 }.into()));
     Ok(events)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::macros::events;
-use crate::{AgentId, Label, LongText, Personal, PersonName, PhoneNumber, QueueName, ShortText};
+use crate::{AgentId, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, ShortText};
 
 /// Number of a leg within its call: 1, 2, 3, ... One leg is one offer to one agent and what became of it.
 pub type LegNumber = u32;

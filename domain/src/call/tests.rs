@@ -1,0 +1,1 @@
+//! The rules of a call, as given events, when command, then events.
