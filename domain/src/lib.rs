@@ -4,7 +4,7 @@
 //! facts about other streams arrive inside commands; the result is a list of events or a refusal that names the rule.
 //!
 //! * [`call`], [`agent`], [`transcript`], [`sentiment`]: one folder an aggregate, always the same files: `event`,
-//!   `command`, `refusal`, and the state with its rules in `mod`.
+//!   `command`, `refusal`, `state` (what the rules remember) and `decide` (the rules).
 //! * [`Recorded`]: an event as it was stored, with its envelope; its JSON is the wire format.
 //! * [`Personal`]: the mark on every field that tells something about a person.
 //! * [`permission`]: what a user may do, as strings with wildcards and ownership.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Channel, Direction, EndReason, EndedBy, LegNumber, Party, TransferTarget};
+use super::{Channel, Direction, EndReason, EndedBy, LegNumber, Party};
 use crate::{AgentId, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, ShortText};
 
 /// Longest time an offer may ring, in milliseconds.
@@ -15,6 +15,32 @@ pub struct AgentFacts {
     pub registered: bool,
     /// The agent is signed in and ready for a conversation.
     pub available: bool,
+}
+
+/// Where a blind transfer shall go, with what the rules need to know about it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Destination {
+    /// To one agent, whose phone begins to ring.
+    Agent {
+        /// The agent.
+        agent_id: AgentId,
+        /// What is known about the agent now.
+        agent: AgentFacts,
+        /// How long it may ring, in milliseconds, 1 to [`RING_TIMEOUT_MS_MAX`].
+        ring_timeout_ms: u32,
+    },
+    /// To whoever serves a queue.
+    Queue {
+        /// The queue.
+        queue: QueueName,
+        /// Higher is served first; 0 is normal.
+        priority: i16,
+    },
+    /// Out of the house.
+    External {
+        /// The number to dial.
+        number: Personal<PhoneNumber>,
+    },
 }
 
 /// An order to a call. Where a command takes `leg: None`, the one connected leg that is not a consultation is meant.
@@ -39,7 +65,7 @@ pub enum Command {
     Queue {
         /// The queue.
         queue: QueueName,
-        /// Higher is served first.
+        /// Higher is served first; 0 is normal.
         priority: i16,
     },
     /// Let an agent's phone ring.
@@ -48,7 +74,7 @@ pub enum Command {
         agent_id: AgentId,
         /// What is known about the agent now.
         agent: AgentFacts,
-        /// How long it may ring.
+        /// How long it may ring, in milliseconds, 1 to [`RING_TIMEOUT_MS_MAX`].
         ring_timeout_ms: u32,
     },
     /// The agent refuses the offer.
@@ -62,6 +88,9 @@ pub enum Command {
     ExpireOffer {
         /// The agent.
         agent_id: AgentId,
+        /// The leg that rang for too long. A timer names it, so that a late one does not cut off a newer offer to the
+        /// same agent; `None`: whichever rings.
+        leg: Option<LegNumber>,
     },
     /// The agent takes the offer.
     Answer {
@@ -97,7 +126,7 @@ pub enum Command {
         /// The leg.
         leg: Option<LegNumber>,
         /// Where to.
-        target: TransferTarget,
+        to: Destination,
     },
     /// Call a colleague while the customer is on hold.
     StartConsult {
@@ -107,7 +136,7 @@ pub enum Command {
         agent_id: AgentId,
         /// What is known about the colleague now.
         agent: AgentFacts,
-        /// How long it may ring.
+        /// How long it may ring, in milliseconds, 1 to [`RING_TIMEOUT_MS_MAX`].
         ring_timeout_ms: u32,
     },
     /// Pass the customer on to the consulted colleague.
@@ -129,14 +158,14 @@ pub enum Command {
         /// Notes.
         notes: Option<Personal<LongText>>,
     },
-    /// End the call. By the customer while waiting, this is an abandonment.
+    /// End the call. By the customer while waiting in a queue, this is an abandonment.
     End {
         /// Who ends it.
         by: EndedBy,
         /// Why.
         reason: EndReason,
     },
-    /// The caller hung up while waiting.
+    /// The caller hung up while waiting in a queue.
     Abandon,
     /// The call was lost by a technical fault.
     Fail {

@@ -1,7 +1,7 @@
 //! The rules of a call.
 
 use super::event::*;
-use super::{AgentFacts, Call, Command, LegPhase, Phase, RING_TIMEOUT_MS_MAX, Recording, Refusal};
+use super::{AgentFacts, Call, Command, Destination, Leg, LegPhase, Phase, RING_TIMEOUT_MS_MAX, Recording, Refusal};
 use crate::{AgentId, Label, LongText, Personal, QueueName};
 
 type Decision = Result<Vec<Event>, Refusal>;
@@ -25,8 +25,11 @@ pub(super) fn decide(call: &Call, command: Command) -> Decision {
             let leg = ringing_for(call, agent_id)?;
             one(Declined { leg, agent_id, reason })
         }
-        Command::ExpireOffer { agent_id } => {
+        Command::ExpireOffer { agent_id, leg: expired } => {
             let leg = ringing_for(call, agent_id)?;
+            if expired.is_some_and(|expired| expired != leg) {
+                return Err(Refusal::NoOpenOffer(agent_id));
+            }
             one(OfferExpired { leg, agent_id })
         }
         Command::Answer { agent_id } => {
@@ -37,7 +40,7 @@ pub(super) fn decide(call: &Call, command: Command) -> Decision {
         Command::Resume { leg } => resume(call, leg),
         Command::Mute { leg, party } => mute(call, leg, party),
         Command::Unmute { leg, party } => unmute(call, leg, party),
-        Command::TransferBlind { leg, target } => transfer_blind(call, leg, target),
+        Command::TransferBlind { leg, to } => transfer_blind(call, leg, to),
         Command::StartConsult { leg, agent_id, agent, ring_timeout_ms } => {
             start_consult(call, leg, agent_id, agent, ring_timeout_ms)
         }
@@ -155,21 +158,29 @@ fn unmute(call: &Call, leg: Option<LegNumber>, party: Party) -> Decision {
     one(Unmuted { leg: leg.number, party })
 }
 
-fn transfer_blind(call: &Call, leg: Option<LegNumber>, target: TransferTarget) -> Decision {
+fn transfer_blind(call: &Call, leg: Option<LegNumber>, to: Destination) -> Decision {
     let leg = call.meant(leg)?;
     if call.consult_of(leg.number).is_some() {
         return Err(Refusal::ConsultOpen);
     }
-    if target == (TransferTarget::Agent { agent_id: leg.agent_id }) {
-        return Err(Refusal::TransferToSelf);
-    }
-    let queue = match &target {
-        TransferTarget::Queue { queue } => Some(queue.clone()),
-        TransferTarget::Agent { .. } | TransferTarget::External { .. } => None,
+    // The customer goes straight on to the next stage, so that there is no moment at which nobody has the call in hand.
+    let (target, next) = match to {
+        Destination::Agent { agent_id, agent, ring_timeout_ms } => {
+            if agent_id == leg.agent_id {
+                return Err(Refusal::TransferToSelf);
+            }
+            may_ring(call, agent_id, agent, ring_timeout_ms)?;
+            let offered = Offered { leg: call.next_leg(), agent_id, ring_timeout_ms };
+            (TransferTarget::Agent { agent_id }, Some(offered.into()))
+        }
+        Destination::Queue { queue, priority } => {
+            (TransferTarget::Queue { queue: queue.clone() }, Some(Queued { queue, priority }.into()))
+        }
+        Destination::External { number } => (TransferTarget::External { number }, None),
     };
     let (leg, agent_id) = (leg.number, leg.agent_id);
     let mut events = vec![TransferredBlind { leg, agent_id, target }.into(), WrapUpStarted { leg, agent_id }.into()];
-    events.extend(queue.map(|queue| Queued { queue, priority: 0 }.into()));
+    events.extend(next);
     Ok(events)
 }
 
@@ -240,18 +251,28 @@ fn abandon(call: &Call) -> Decision {
     Ok(over(call, Abandoned { queue }.into()))
 }
 
-/// The call is over: ringing offers are withdrawn, recording stops, and every agent who spoke begins the wrap-up.
+/// The call is over: ringing offers are withdrawn, an open consultation ends, recording stops, and the agent who spoke
+/// to the customer begins the wrap-up.
 fn over(call: &Call, terminal: Event) -> Vec<Event> {
     let mut events = Vec::new();
-    for leg in call.legs.iter().filter(|leg| leg.phase == LegPhase::Ringing) {
-        events.push(OfferWithdrawn { leg: leg.number, agent_id: leg.agent_id }.into());
+    let mut wrap_up = None;
+    for Leg { number, agent_id, phase, consult_of, .. } in &call.legs {
+        let (leg, agent_id) = (*number, *agent_id);
+        match (phase, *consult_of) {
+            (LegPhase::Ringing, _) => events.push(OfferWithdrawn { leg, agent_id }.into()),
+            // As after a cancelled consultation: who only advised a colleague has nothing to wrap up.
+            (LegPhase::Connected, Some(asking)) => {
+                events.push(ConsultCancelled { leg: asking, consult_leg: leg }.into());
+            }
+            (LegPhase::Connected, None) => wrap_up = Some(WrapUpStarted { leg, agent_id }.into()),
+            (LegPhase::WrapUp | LegPhase::Closed, _) => {}
+        }
     }
     if let Recording::On(recording_id) | Recording::Paused(recording_id) = call.recording {
         events.push(RecordingStopped { recording_id }.into());
     }
-    // Before the terminal event, so that the fold of the terminal event finds the legs in wrap-up and leaves them there.
-    let wrap_ups = call.legs.iter().filter(|leg| leg.phase == LegPhase::Connected);
-    events.extend(wrap_ups.map(|leg| WrapUpStarted { leg: leg.number, agent_id: leg.agent_id }.into()));
+    // Before the terminal event, so that the fold of the terminal event finds the leg in wrap-up and leaves it there.
+    events.extend(wrap_up);
     events.push(terminal);
     events
 }

@@ -33,13 +33,14 @@ events! {
     Muted = "call.muted", 1;
     /// The party can be heard again.
     Unmuted = "call.unmuted", 1;
-    /// The leg's agent passed the customer on without speaking to the target first. Closes the leg.
+    /// The leg's agent passed the customer on without speaking to the target first. Closes the leg. What comes next for
+    /// the customer follows at once: `queued` or `offered`, and nothing when the transfer goes out of the house.
     TransferredBlind = "call.transferred_blind", 1;
     /// The leg's agent calls a colleague while the customer waits. Opens the consult leg.
     ConsultStarted = "call.consult_started", 1;
     /// The leg's agent passed the customer on to the consulted colleague. Closes the leg.
     TransferredConsult = "call.transferred_consult", 1;
-    /// The consultation ended and the customer stays with the leg's agent.
+    /// The consultation ended: the customer stays with the leg's agent, or the call ends. Closes the consult leg.
     ConsultCancelled = "call.consult_cancelled", 1;
     /// The agent began the work after the conversation.
     WrapUpStarted = "call.wrap_up_started", 1;

@@ -7,7 +7,7 @@ mod event;
 mod refusal;
 mod state;
 
-pub use command::{AgentFacts, Command, RING_TIMEOUT_MS_MAX};
+pub use command::{AgentFacts, Command, Destination, RING_TIMEOUT_MS_MAX};
 pub use event::{
     Abandoned, Answered, Channel, ConsultCancelled, ConsultStarted, Declined, Direction, EndReason, Ended, EndedBy,
     Event, Failed, Held, Initiated, LegNumber, Muted, OfferExpired, OfferWithdrawn, Offered, Party, Queued,

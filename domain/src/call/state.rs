@@ -47,6 +47,15 @@ pub struct Leg {
     pub consult_of: Option<LegNumber>,
 }
 
+impl Leg {
+    /// The conversation on this leg is over: nobody is on hold or muted on it any more.
+    fn leave(&mut self, phase: LegPhase) {
+        self.phase = phase;
+        self.held = false;
+        self.muted.clear();
+    }
+}
+
 /// Whether the call is being recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recording {
@@ -116,8 +125,7 @@ impl Call {
 
     fn close_leg(&mut self, number: LegNumber) {
         self.leg_mut(number, |leg| {
-            leg.phase = LegPhase::Closed;
-            leg.held = false;
+            leg.leave(LegPhase::Closed);
             leg.consult_of = None;
         });
     }
@@ -127,9 +135,8 @@ impl Call {
         self.waiting_in = None;
         for leg in &mut self.legs {
             if leg.phase != LegPhase::WrapUp {
-                leg.phase = LegPhase::Closed;
+                leg.leave(LegPhase::Closed);
             }
-            leg.held = false;
             leg.consult_of = None;
         }
     }
@@ -161,7 +168,7 @@ impl Call {
                 self.leg_mut(e.to_leg, |leg| leg.consult_of = None);
             }
             Event::ConsultCancelled(e) => self.close_leg(e.consult_leg),
-            Event::WrapUpStarted(e) => self.leg_mut(e.leg, |leg| leg.phase = LegPhase::WrapUp),
+            Event::WrapUpStarted(e) => self.leg_mut(e.leg, |leg| leg.leave(LegPhase::WrapUp)),
             Event::WrapUpCompleted(e) => self.close_leg(e.leg),
             Event::Ended(_) | Event::Abandoned(_) | Event::Failed(_) => self.is_over(),
             Event::RecordingStarted(e) => self.recording = Recording::On(e.recording_id),
