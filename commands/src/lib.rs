@@ -1,9 +1,22 @@
-//! The write side: commands are loaded, decided and appended here, and carried on to Kafka.
+//! The write side: commands are loaded, decided and appended here, and the log is carried on to Kafka.
 //!
-//! * [`EventStore`]: the append path with group commit, and reading the log.
+//! * [`EventStore`]: the append path with group commit, and reading single streams; [`EventStore::execute`] is the one way
+//!   a command becomes events.
+//! * [`relay`]: the copy of the log on Kafka, in commit order.
+//! * [`Users`]: accounts, passwords, permissions.
 //!
 //! This crate knows nothing of read models and of how people or machines reach it.
 
+pub mod event_store;
+mod handler;
+mod lease;
 mod migrations;
+pub mod relay;
+mod secrets;
+mod users;
 
+pub use event_store::EventStore;
+pub use handler::{CONFLICT_RETRIES_MAX, Envelope, ExecuteError, LoadError, Loaded, Outcome};
 pub use migrations::{MigrateError, migrate};
+pub use secrets::secret;
+pub use users::{NewUser, PASSWORD_BYTES_MAX, PASSWORD_LENGTH_MIN, User, UserError, Users};

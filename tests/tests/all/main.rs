@@ -1,3 +1,4 @@
 //! The system seen from outside, in one binary so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod event_store;

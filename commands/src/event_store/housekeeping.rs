@@ -1,0 +1,57 @@
+//! What follows an append outside its transaction: waking readers of other processes, and making partitions ahead.
+
+use std::time::Duration;
+
+use domain::Position;
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Channel that other processes listen on; the payload is a position.
+pub(crate) const EVENTS_CHANNEL: &str = "voice_events";
+/// Pause after the database refused, so that a database that is away is not hammered.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Notifies at most once for all that was committed since the last time. A notification in every append's transaction
+/// would take a database-wide lock at each commit; one that is lost costs a reader one interval of its fallback poll.
+pub(super) async fn run(
+    pool: PgPool,
+    mut head: watch::Receiver<Position>,
+    partition_size: i64,
+    shutdown: CancellationToken,
+) {
+    let mut room_until: Position = 0;
+    loop {
+        let position = *head.borrow_and_update();
+        if position + partition_size / 2 > room_until {
+            let wanted = position + partition_size;
+            match sqlx::query("SELECT ensure_event_partition($1)")
+                .bind(wanted)
+                .execute(&pool)
+                .await
+            {
+                // The whole partition that holds `wanted` is there now.
+                Ok(_) => {
+                    room_until = (wanted - 1) / partition_size * partition_size + partition_size
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the next partition of the log could not be made ahead")
+                }
+            }
+        }
+        let notified = sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(EVENTS_CHANNEL)
+            .bind(position.to_string());
+        if let Err(error) = notified.execute(&pool).await {
+            tracing::warn!(%error, position, "readers could not be notified");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        tokio::select! {
+            moved = head.changed() => if moved.is_err() { return },
+            () = shutdown.cancelled() => {
+                // The writers drop their side once they have drained the queue.
+                if head.changed().await.is_err() { return }
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The event store: appends with group commit, and reads of single streams.
+//!
+//! Many concurrent appends share one transaction (see `writer`); each keeps its own expected-version verdict and its own
+//! idempotency key. Positions are dense and in commit order, because the counter row is locked last in the transaction
+//! (migration `event_store`). This module does not know what an event means.
+
+mod append;
+mod housekeeping;
+mod outcome;
+mod read;
+mod writer;
+
+use std::sync::Arc;
+
+use domain::{Position, Recorded, StreamName, Version};
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
+pub(crate) use housekeeping::EVENTS_CHANNEL;
+pub(crate) use read::EventRow;
+
+use writer::{Pending, Writer};
+
+/// Appends that may wait for a writer. One more is refused as overload.
+pub const QUEUE_LENGTH_MAX: usize = 8_192;
+/// Most appends in one transaction.
+pub const BATCH_APPENDS_MAX: usize = 1_000;
+/// Most events in one append.
+pub const APPEND_EVENTS_MAX: usize = 1_000;
+/// Connections that append. Two overlap one batch's work with the other's flush to disk.
+pub const WRITERS: usize = 2;
+
+/// A handle to the log. Cheap to clone.
+#[derive(Clone)]
+pub struct EventStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    queue: mpsc::Sender<Pending>,
+    head: watch::Receiver<Position>,
+}
+
+impl EventStore {
+    /// Starts the writers on tasks of `tracker`; they finish what is queued and end when `shutdown` fires.
+    ///
+    /// # Errors
+    /// The database does not answer, or is not migrated.
+    pub async fn start(
+        pool: PgPool,
+        tracker: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Result<Self, sqlx::Error> {
+        let (position, partition_size): (Position, i64) =
+            sqlx::query_as("SELECT position, partition_size FROM event_log")
+                .fetch_one(&pool)
+                .await?;
+        let (queue, waiting) = mpsc::channel(QUEUE_LENGTH_MAX);
+        let (head_moved, head) = watch::channel(position);
+        let head_moved = Arc::new(head_moved);
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        for _ in 0..WRITERS {
+            let writer = Writer::new(pool.clone(), Arc::clone(&waiting), Arc::clone(&head_moved));
+            tracker.spawn(writer.run(shutdown.clone()));
+        }
+        tracker.spawn(housekeeping::run(
+            pool.clone(),
+            head.clone(),
+            partition_size,
+            shutdown,
+        ));
+        Ok(Self {
+            inner: Arc::new(Inner { pool, queue, head }),
+        })
+    }
+
+    /// Appends events to one stream, or answers with what an earlier append under the same key did.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. After [`AppendError::OutcomeUnknown`] the same append may be sent again: its key makes sure
+    /// that it is applied at most once.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if append.events.is_empty() || append.events.len() > APPEND_EVENTS_MAX {
+            return Err(AppendError::EventCount {
+                count: append.events.len(),
+                count_max: APPEND_EVENTS_MAX,
+            });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.inner
+            .queue
+            .try_send(Pending { append, reply })
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => AppendError::ShuttingDown,
+            })?;
+        // A writer that dies with the request in hand drops the reply: whether it was committed is not known here.
+        answer.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+    }
+
+    /// Events of one stream after a version, in order.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn load(
+        &self,
+        stream: StreamName,
+        after: Version,
+    ) -> Result<Vec<Recorded>, sqlx::Error> {
+        read::stream(&self.inner.pool, stream, after).await
+    }
+
+    /// What was appended under a key.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, sqlx::Error> {
+        outcome::find_keys(&self.inner.pool, &[key])
+            .await
+            .map(|mut found| found.pop())
+    }
+
+    /// Version of a stream; 0 when it does not exist.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn version(&self, stream: StreamName) -> Result<Version, sqlx::Error> {
+        read::version(&self.inner.pool, stream).await
+    }
+
+    /// The highest position that this process has appended. Moves after each commit; others' appends don't move it.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Position> {
+        self.inner.head.clone()
+    }
+}

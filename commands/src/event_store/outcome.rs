@@ -1,0 +1,84 @@
+//! What a failed append means: refused for good, worth another try, or unknown and to be looked up.
+
+use domain::{Category, Position, StreamName, Version};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::KeyRecord;
+use super::writer::Pending;
+
+/// What a database error says about the batch it ended.
+pub(super) enum Failure {
+    /// Rolled back, and it would be again.
+    Refused(sqlx::Error),
+    /// Rolled back because the partition of the next positions does not exist yet.
+    PartitionMissing(sqlx::Error),
+    /// Certainly not applied; may work the next time.
+    Retry(sqlx::Error),
+    /// The connection broke: it may have been committed or not.
+    Unknown(sqlx::Error),
+}
+
+impl Failure {
+    pub(super) fn of(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(ref database) = error else {
+            return Self::Unknown(error);
+        };
+        match database.code().as_deref() {
+            // Codes of PostgreSQL, appendix A: serialization failure, deadlock, lock and statement time-outs, resources.
+            Some("40001" | "40P01" | "55P03" | "57014" | "53000" | "53100" | "53200" | "53300") => {
+                Self::Retry(error)
+            }
+            // The server is going down; by the manual the transaction was rolled back, but the connection is gone too.
+            Some("57P01" | "57P02" | "57P03") => Self::Unknown(error),
+            // "no partition of relation found for row"
+            Some("23514") => Self::PartitionMissing(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// An error with the same text, for a second owner.
+pub(super) fn again(error: &sqlx::Error) -> sqlx::Error {
+    sqlx::Error::Protocol(error.to_string())
+}
+
+/// What was appended under some keys; those never applied are missing from the answer.
+pub(super) async fn find_keys(pool: &PgPool, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
+    let rows: Vec<(String, Uuid, String, Version, Position)> = sqlx::query_as(
+        "SELECT key, stream_id, category, version, position FROM append_keys WHERE key = ANY($1)",
+    )
+    .bind(keys)
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|(key, id, category, version, position)| {
+            let category: Category = category
+                .parse()
+                .map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+            Ok(KeyRecord {
+                key,
+                stream: StreamName { category, id },
+                version,
+                position,
+            })
+        })
+        .collect()
+}
+
+/// Makes the partitions that a batch needs.
+pub(super) async fn make_room(pool: &PgPool, batch: &[Pending]) -> Result<(), sqlx::Error> {
+    let count = batch
+        .iter()
+        .map(|pending| pending.append.events.len())
+        .sum::<usize>();
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(
+        "SELECT ensure_event_partition(at)
+         FROM event_log, generate_series(position + 1, position + $1 + partition_size, partition_size) AS at",
+    )
+    .bind(count)
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,315 @@
+//! A writer: takes what waits, appends it in one transaction, answers each with its own verdict.
+//!
+//! Nobody waits for a batch to fill: an idle writer takes a lone append at once, and batches grow only because appends
+//! arrive while the one before is being flushed to disk.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Position, StreamName, Version};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::outcome::{self, Failure};
+use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX, Expected};
+
+/// How long an append whose outcome is not known is looked up and tried again.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
+/// Pause between two tries while the database is away.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// An append and where its answer goes.
+pub(super) struct Pending {
+    pub(super) append: Append,
+    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// Owner of one connection that appends.
+pub(super) struct Writer {
+    pool: PgPool,
+    waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
+    head_moved: Arc<watch::Sender<Position>>,
+    connection: Option<PoolConnection<Postgres>>,
+    /// Appends that share a stream or key with one of the batch before; first in the next.
+    held_back: VecDeque<Pending>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        pool: PgPool,
+        waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
+        head_moved: Arc<watch::Sender<Position>>,
+    ) -> Self {
+        Self {
+            pool,
+            waiting,
+            head_moved,
+            connection: None,
+            held_back: VecDeque::new(),
+        }
+    }
+
+    /// Appends until shutdown, then what is still queued, then ends.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let batch = self.next_batch(&shutdown).await;
+            if batch.is_empty() {
+                return;
+            }
+            self.append(batch).await;
+        }
+    }
+
+    /// The next batch; empty when there is nothing left to do. No stream and no key is in it twice: the verdict on the
+    /// second append depends on the first, so it goes into the batch after.
+    async fn next_batch(&mut self, shutdown: &CancellationToken) -> Vec<Pending> {
+        let mut candidates: Vec<Pending> = self.held_back.drain(..).collect();
+        if candidates.is_empty() {
+            let mut waiting = self.waiting.lock().await;
+            tokio::select! {
+                biased;
+                taken = waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX) => {
+                    if taken == 0 {
+                        return candidates;
+                    }
+                }
+                () = shutdown.cancelled() => waiting.close(),
+            }
+            if candidates.is_empty() {
+                waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX).await;
+            }
+        } else if let Ok(mut waiting) = self.waiting.try_lock() {
+            while candidates.len() < BATCH_APPENDS_MAX {
+                let Ok(pending) = waiting.try_recv() else {
+                    break;
+                };
+                candidates.push(pending);
+            }
+        }
+        let mut streams = HashSet::with_capacity(candidates.len());
+        let mut keys = HashSet::with_capacity(candidates.len());
+        let mut batch = Vec::with_capacity(candidates.len());
+        for pending in candidates {
+            let fits =
+                !streams.contains(&pending.append.stream) && !keys.contains(&pending.append.key);
+            // Marked even when held back, so that a third append of the stream does not overtake the second.
+            streams.insert(pending.append.stream);
+            keys.insert(pending.append.key.clone());
+            if fits {
+                batch.push(pending);
+            } else {
+                self.held_back.push_back(pending);
+            }
+        }
+        batch
+    }
+
+    async fn append(&mut self, mut batch: Vec<Pending>) {
+        let deadline = Instant::now() + RESOLVE_WITHIN;
+        loop {
+            let failure = match self.try_append(&batch).await {
+                Ok(verdicts) => return self.answer(batch, verdicts),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Refused(error) if batch.len() == 1 => {
+                    return batch.into_iter().for_each(|p| {
+                        drop(
+                            p.reply
+                                .send(Err(AppendError::Refused(outcome::again(&error)))),
+                        )
+                    });
+                }
+                // One of the batch is at fault and took the others down with it: each on its own finds out which.
+                Failure::Refused(error) => {
+                    tracing::warn!(appends = batch.len(), %error, "a batch was refused; appending one by one");
+                    for pending in batch {
+                        Box::pin(self.append(vec![pending])).await;
+                    }
+                    return;
+                }
+                Failure::PartitionMissing(error) => {
+                    tracing::warn!(%error, "the log outran its partitions; making the next one");
+                    if let Err(error) = outcome::make_room(&self.pool, &batch).await {
+                        tracing::error!(%error, "no partition could be made");
+                    }
+                }
+                Failure::Retry(error) => {
+                    tracing::warn!(%error, appends = batch.len(), "append is tried again")
+                }
+                Failure::Unknown(error) => {
+                    tracing::warn!(%error, appends = batch.len(), "connection lost during an append; looking up keys");
+                    batch = self.resolve(batch).await;
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            if Instant::now() >= deadline {
+                return batch
+                    .into_iter()
+                    .for_each(|p| drop(p.reply.send(Err(AppendError::OutcomeUnknown))));
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Answers what the log already holds; returns the rest, which the next try may send again: `append_batch` checks
+    /// the key under the stream's lock, so an append that a dying backend still commits is not doubled.
+    async fn resolve(&mut self, batch: Vec<Pending>) -> Vec<Pending> {
+        let keys: Vec<&str> = batch
+            .iter()
+            .map(|pending| pending.append.key.as_str())
+            .collect();
+        let Ok(found) = outcome::find_keys(&self.pool, &keys).await else {
+            return batch;
+        };
+        let mut rest = Vec::new();
+        for pending in batch {
+            match found.iter().find(|record| record.key == pending.append.key) {
+                Some(record) => {
+                    self.moved_to(record.position);
+                    // Applied by this very append, not by an earlier one.
+                    let (version, position) = (record.version, record.position);
+                    drop(pending.reply.send(Ok(Appended {
+                        version,
+                        position,
+                        already_applied: false,
+                    })));
+                }
+                None => rest.push(pending),
+            }
+        }
+        rest
+    }
+
+    async fn try_append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await.map_err(Failure::Retry)?,
+        };
+        match append_batch(&mut connection, batch).await {
+            Ok(verdicts) => {
+                self.connection = Some(connection);
+                Ok(verdicts)
+            }
+            Err(error) => {
+                let failure = Failure::of(error);
+                if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_)) {
+                    self.connection = Some(connection);
+                } else {
+                    // Not back to the pool: its state is unknown.
+                    drop(connection.detach());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn answer(&self, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
+        let head = verdicts
+            .iter()
+            .filter(|v| v.verdict == APPENDED)
+            .filter_map(|v| v.position)
+            .max();
+        if let Some(head) = head {
+            self.moved_to(head);
+        }
+        for (pending, verdict) in batch.into_iter().zip(verdicts) {
+            let answer = match (verdict.verdict, verdict.position) {
+                (APPENDED, Some(position)) => Ok(Appended {
+                    version: verdict.version,
+                    position,
+                    already_applied: false,
+                }),
+                (ALREADY_APPLIED, Some(position)) => Ok(Appended {
+                    version: verdict.version,
+                    position,
+                    already_applied: true,
+                }),
+                _ => Err(AppendError::Conflict {
+                    actual: verdict.version,
+                }),
+            };
+            // Nobody may be listening any more; the append stands all the same.
+            drop(pending.reply.send(answer));
+        }
+    }
+
+    fn moved_to(&self, position: Position) {
+        self.head_moved.send_if_modified(|head| {
+            let moved = position > *head;
+            *head = (*head).max(position);
+            moved
+        });
+    }
+}
+
+const APPENDED: i16 = 0;
+const ALREADY_APPLIED: i16 = 2;
+
+#[derive(sqlx::FromRow)]
+struct Verdict {
+    verdict: i16,
+    version: Version,
+    position: Option<Position>,
+}
+
+/// One round trip, one transaction: a statement outside `BEGIN` commits by itself.
+async fn append_batch(
+    connection: &mut sqlx::PgConnection,
+    batch: &[Pending],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let appends = || batch.iter().map(|pending| &pending.append);
+    let events = || appends().flat_map(|append| &append.events);
+    let expected = |append: &Append| match append.expected {
+        Expected::Any => None,
+        Expected::Exact(version) => Some(version),
+    };
+    let stream = |append: &Append| -> StreamName { append.stream };
+    let requests = (1_i32..)
+        .zip(appends())
+        .flat_map(|(index, append)| vec![index; append.events.len()]);
+    let verdicts: Vec<Verdict> = sqlx::query_as(
+        "SELECT verdict, version, position
+         FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(appends().map(|a| a.key.as_str()).collect::<Vec<_>>())
+    .bind(appends().map(|a| stream(a).id).collect::<Vec<_>>())
+    .bind(
+        appends()
+            .map(|a| stream(a).category.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(appends().map(expected).collect::<Vec<Option<Version>>>())
+    .bind(
+        appends()
+            .map(|a| i32::try_from(a.events.len()).unwrap_or(i32::MAX))
+            .collect::<Vec<_>>(),
+    )
+    .bind(requests.collect::<Vec<_>>())
+    .bind(events().map(|e| e.id).collect::<Vec<_>>())
+    .bind(events().map(|e| e.event_type).collect::<Vec<_>>())
+    .bind(events().map(|e| e.schema_version).collect::<Vec<_>>())
+    .bind(events().map(|e| e.occurred_at).collect::<Vec<_>>())
+    .bind(events().map(|e| e.actor.to_string()).collect::<Vec<_>>())
+    .bind(events().map(|e| e.correlation_id).collect::<Vec<_>>())
+    .bind(events().map(|e| e.causation_id).collect::<Vec<_>>())
+    .bind(events().map(|e| e.trace.as_deref()).collect::<Vec<_>>())
+    .bind(events().map(|e| e.payload.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    if verdicts.len() == batch.len() {
+        Ok(verdicts)
+    } else {
+        Err(sqlx::Error::Protocol(format!(
+            "{} verdicts on {} appends",
+            verdicts.len(),
+            batch.len()
+        )))
+    }
+}
