@@ -22,6 +22,8 @@ pub mod permission;
 mod personal;
 mod recorded;
 pub mod sentiment;
+#[cfg(test)]
+mod testing;
 pub mod transcript;
 
 pub use actor::{Actor, InvalidActor};

@@ -26,7 +26,7 @@ pub enum InvalidText {
         /// The bound in characters.
         length_max: usize,
     },
-    /// Has a control character.
+    /// Has a control character; in a text of one line, a line break or tab is one, too.
     #[error("{what} must not hold control characters")]
     Control {
         /// What the text was meant to be.
@@ -46,8 +46,17 @@ impl InvalidText {
     }
 }
 
+/// Whether a text may have several lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// A name or a reason: it stands in logs, labels and table cells.
+    One,
+    /// Notes and speech; line feeds and tabs may stand in them.
+    Many,
+}
+
 /// Checks a text against its bound and trims it.
-pub(crate) fn checked(what: &'static str, text: &str, length_max: usize) -> Result<String, InvalidText> {
+pub(crate) fn checked(what: &'static str, text: &str, length_max: usize, lines: Lines) -> Result<String, InvalidText> {
     let text = text.trim();
     // Bytes bound characters from above, so the count is only taken for texts near the bound.
     if text.len() > length_max {
@@ -59,14 +68,19 @@ pub(crate) fn checked(what: &'static str, text: &str, length_max: usize) -> Resu
     if text.is_empty() {
         return Err(InvalidText::Empty { what });
     }
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+    let text = match lines {
+        Lines::One => text.to_owned(),
+        Lines::Many => text.replace("\r\n", "\n"),
+    };
+    let breaks_lines = |c| lines == Lines::Many && matches!(c, '\n' | '\t');
+    if text.chars().any(|c| c.is_control() && !breaks_lines(c)) {
         return Err(InvalidText::Control { what });
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 macro_rules! bounded_text {
-    ($($(#[$doc:meta])* $name:ident, $what:literal, $max:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $lines:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -81,7 +95,7 @@ macro_rules! bounded_text {
             /// # Errors
             /// It is empty, too long, or holds a control character.
             pub fn parse(text: &str) -> Result<Self, InvalidText> {
-                crate::names::checked($what, text, $max).map(Self)
+                crate::names::checked($what, text, $max, crate::names::Lines::$lines).map(Self)
             }
 
             /// The text.
@@ -102,13 +116,13 @@ pub(crate) use bounded_text;
 
 bounded_text! {
     /// Name of a queue that calls wait in.
-    QueueName, "queue name", 64;
+    QueueName, "queue name", 64, One;
     /// Name of a team of agents.
-    TeamName, "team name", 64;
+    TeamName, "team name", 64, One;
     /// A short word from a closed or growing list: a capability, a disposition, a model.
-    Label, "label", 64;
+    Label, "label", 64, One;
     /// One line: a reason.
-    ShortText, "text", 200;
+    ShortText, "text", 200, One;
     /// A few lines: notes of an agent.
-    LongText, "text", 4000;
+    LongText, "text", 4000, Many;
 }

@@ -248,3 +248,6 @@ impl FromStr for Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,9 +34,9 @@ impl<T> fmt::Debug for Personal<T> {
 
 bounded_text! {
     /// Name of a person.
-    PersonName, "name", 200;
+    PersonName, "name", 200, One;
     /// Something a person said, or wrote in a conversation.
-    SpokenText, "spoken text", 8000;
+    SpokenText, "spoken text", 8000, Many;
 }
 
 /// A telephone number in E.164 form: `+`, country code, subscriber number, at most 15 digits.

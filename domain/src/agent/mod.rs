@@ -33,3 +33,6 @@ impl Aggregate for Agent {
         self.fold(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

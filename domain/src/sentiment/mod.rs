@@ -29,3 +29,6 @@ impl Aggregate for Sentiment {
         self.fold(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,3 +29,6 @@ impl Aggregate for Transcript {
         self.fold(event);
     }
 }
+
+#[cfg(test)]
+mod tests;
