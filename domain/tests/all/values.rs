@@ -53,8 +53,10 @@ fn telephone_numbers_become_e164() {
 #[test]
 fn what_is_no_telephone_number_is_refused() {
     let long = format!("+{}", "4".repeat(499));
-    let bad = ["", " ", "12345", "+", "+abc", "0601000001", "+0", "+1", "+420", &long];
-    for text in bad {
+    let wide = format!("+420{}601000001", " ".repeat(40));
+    let no_number = ["", " ", "+", "+abc", "+0", "+1", "+420", "+42012", "+42060100000123456", &long, &wide];
+    let not_international = ["12345", "0601000001", "420601000001", "tel:+420601000001", "＋420601000001"];
+    for text in no_number.into_iter().chain(not_international) {
         assert_eq!(PhoneNumber::parse(text), Err(InvalidPhoneNumber), "{text:?}");
     }
 }

@@ -41,6 +41,9 @@ fn each_party_is_muted_by_itself() {
     given(&silent).when(mute(Party::Customer)).then(&[muted(Party::Customer)]);
     given(&silent).when(unmute(Party::Customer)).then_refused("NOT_MUTED");
     given(&silent).when(unmute(Party::Agent)).then(&[unmuted(Party::Agent)]);
+    let one_heard = story(&[&silent, &[muted(Party::Customer), unmuted(Party::Agent)]]);
+    given(&one_heard).when(unmute(Party::Agent)).then_refused("NOT_MUTED");
+    given(&one_heard).when(mute(Party::Customer)).then_refused("ALREADY_MUTED");
 }
 
 #[test]
