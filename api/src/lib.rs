@@ -1,1 +1,4 @@
-//! api
+//! Edge to people.
+mod auth;
+mod cursor;
+mod error;

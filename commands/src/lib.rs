@@ -7,6 +7,7 @@
 //!
 //! This crate knows nothing of read models and of how people or machines reach it.
 
+mod database;
 pub mod event_store;
 mod handler;
 mod lease;
@@ -15,6 +16,7 @@ pub mod relay;
 mod secrets;
 mod users;
 
+pub use database::{ConnectError, Database, connect};
 pub use event_store::EventStore;
 pub use handler::{CONFLICT_RETRIES_MAX, Envelope, ExecuteError, LoadError, Loaded, Outcome};
 pub use migrations::{MigrateError, migrate};

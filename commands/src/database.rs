@@ -1,0 +1,45 @@
+//! Connections to the database.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// A pool of connections; the handle that the edges pass on without seeing any SQL.
+pub type Database = sqlx::PgPool;
+
+/// How long a request waits for a free connection before it fails.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
+/// A statement that takes longer is logged.
+const SLOW_STATEMENT: Duration = Duration::from_secs(2);
+
+/// The database could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not a PostgreSQL URL.
+    #[error("DATABASE_URL is no PostgreSQL URL: {0}")]
+    Url(String),
+    /// No answer, or no entry.
+    #[error("the database does not answer")]
+    Connect(#[source] sqlx::Error),
+}
+
+/// Connects, and makes sure that the server answers.
+///
+/// # Errors
+/// The URL is none, or the server does not let us in.
+pub async fn connect(url: &str, connections_max: u32) -> Result<Database, ConnectError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| ConnectError::Url(error.to_string()))?
+        .application_name("voice")
+        // A session that hangs inside a transaction would hold stream heads locked.
+        .options([("idle_in_transaction_session_timeout", "30000")])
+        .log_slow_statements(tracing::log::LevelFilter::Warn, SLOW_STATEMENT);
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_WITHIN)
+        .connect_with(options)
+        .await
+        .map_err(ConnectError::Connect)
+}

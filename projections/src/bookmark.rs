@@ -1,0 +1,45 @@
+//! How far somebody outside this crate has followed the log.
+
+use domain::Position;
+use sqlx::PgPool;
+
+/// A named place in the log that survives restarts. Several nodes may share one: it only moves forward.
+#[derive(Clone)]
+pub struct Bookmark {
+    pool: PgPool,
+    name: &'static str,
+}
+
+impl Bookmark {
+    /// The bookmark of a name.
+    #[must_use]
+    pub fn new(pool: PgPool, name: &'static str) -> Self {
+        Self { pool, name }
+    }
+
+    /// The place; 0 when there is none yet.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn load(&self) -> Result<Position, sqlx::Error> {
+        let position = sqlx::query_scalar("SELECT position FROM bookmarks WHERE name = $1").bind(self.name);
+        Ok(position.fetch_optional(&self.pool).await?.unwrap_or(0))
+    }
+
+    /// Moves it forward; a lower place than the stored one changes nothing.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn store(&self, position: Position) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO bookmarks AS b (name, position) VALUES ($1, $2)
+             ON CONFLICT ON CONSTRAINT bookmarks_key DO UPDATE
+                 SET position = excluded.position, updated_at = now() WHERE b.position < excluded.position",
+        )
+        .bind(self.name)
+        .bind(position)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

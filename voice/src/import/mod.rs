@@ -1,0 +1,119 @@
+//! `voice import`: real conversations, played through the public API as live calls.
+//!
+//! Calls come in one after the other, a fixed time apart, and overlap; each waits in its queue until its agent is free.
+
+mod client;
+mod conversation;
+mod player;
+mod progress;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::PaceArgs;
+use crate::terminal::say;
+use client::Client;
+use conversation::Conversation;
+use player::{Desk, Stage};
+use progress::Progress;
+
+/// Namespace of all ids that imports make.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f6b_5c1e_91f4_4b8e_9d52_7a3d_0f1c_2b9a);
+/// How often progress is shown.
+const SHOW_EVERY: Duration = Duration::from_secs(2);
+/// Names of the agents; beyond them, they are numbered.
+const NAMES: [&str; 8] =
+    ["Elizabeth Moore", "James Carter", "Linda Novak", "Robert Hall", "Maria Silva", "John Reed", "Eva Dvorak", "Omar Aziz"];
+
+/// Who plays what, where.
+pub(crate) struct Import<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) url: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) password: &'a str,
+    pub(crate) run: &'a str,
+    pub(crate) pace: &'a PaceArgs,
+}
+
+/// Plays every conversation of a path.
+pub(crate) async fn run(import: Import<'_>, shutdown: CancellationToken) -> Result<()> {
+    let conversations = conversation::read(import.path)?;
+    let turns = conversations.iter().map(|conversation| conversation.turns.len()).sum();
+    let client = Client::sign_in(import.url, import.email, import.password, shutdown.clone()).await?;
+    let run = Uuid::new_v5(&NAMESPACE, import.run.as_bytes());
+    let speed = import.pace.speed;
+    say(format_args!("import: {} conversations at {speed} times their speed, run {}", conversations.len(), import.run));
+    let desks = open_desks(&client, run, import.pace.agents).await.context("signing agents in")?;
+    let progress = Progress::new(conversations.len(), turns);
+    let stage = Stage { client: &client, speed, run, progress: &progress, shutdown: &shutdown };
+    let gap = Duration::from_secs_f64(import.pace.gap_s / speed);
+    let played = try_join_all(conversations.iter().enumerate().map(|(index, conversation)| {
+        let (stage, desk) = (&stage, &desks[index % desks.len()]);
+        after(gap * u32::try_from(index).unwrap_or(u32::MAX), &shutdown, play(stage, conversation, desk))
+    }));
+    tokio::pin!(played);
+    let mut shows = tokio::time::interval(SHOW_EVERY);
+    loop {
+        tokio::select! {
+            played = &mut played => {
+                played?;
+                break;
+            }
+            _ = shows.tick() => progress.show(),
+        }
+    }
+    close_desks(&client, run, &desks).await.context("signing agents out")?;
+    progress.show();
+    say("import finished");
+    Ok(())
+}
+
+async fn play(stage: &Stage<'_>, conversation: &Conversation, desk: &Desk) -> Result<()> {
+    player::play(stage, conversation, desk).await.with_context(|| format!("playing {}", conversation.id))
+}
+
+async fn after(wait: Duration, shutdown: &CancellationToken, then: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => then.await,
+        () = shutdown.cancelled() => anyhow::bail!("the import was stopped"),
+    }
+}
+
+/// Registers the agents once and for all, and signs them in for this run.
+async fn open_desks(client: &Client, run: Uuid, count: u16) -> Result<Vec<Desk>> {
+    let mut desks = Vec::new();
+    for index in 0..usize::from(count) {
+        let agent_id = Uuid::new_v5(&NAMESPACE, format!("agent:{index}").as_bytes());
+        let name = NAMES.get(index).map_or_else(|| format!("Agent {}", index + 1), ToString::to_string);
+        let register = json!({
+            "agentId": agent_id, "name": name, "team": if index % 2 == 0 { "Blue" } else { "Green" },
+            "capabilities": [{ "name": "en", "level": 8 }],
+        });
+        let command_id = Uuid::new_v5(&agent_id, b"register");
+        client.command("registerAgent", "RegisterAgentInput", command_id, register).await?;
+        let command_id = Uuid::new_v5(&run, format!("sign-in:{index}").as_bytes());
+        client.command("signInAgent", "SignInAgentInput", command_id, json!({ "agentId": agent_id })).await?;
+        // Left on a break by a person since: the import's agents work.
+        let command_id = Uuid::new_v5(&run, format!("available:{index}").as_bytes());
+        let presence = json!({ "agentId": agent_id, "presence": "AVAILABLE" });
+        client.command("changePresence", "ChangePresenceInput", command_id, presence).await?;
+        desks.push(Desk { agent_id, free: Mutex::new(()) });
+    }
+    Ok(desks)
+}
+
+async fn close_desks(client: &Client, run: Uuid, desks: &[Desk]) -> Result<()> {
+    for (index, desk) in desks.iter().enumerate() {
+        let command_id = Uuid::new_v5(&run, format!("sign-out:{index}").as_bytes());
+        let sign_out = json!({ "agentId": desk.agent_id, "reason": "end of the import" });
+        client.command("signOutAgent", "SignOutAgentInput", command_id, sign_out).await?;
+    }
+    Ok(())
+}
