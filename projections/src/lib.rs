@@ -19,30 +19,48 @@
 //! can't have side effects, because nothing here could cause any.
 
 mod backoff;
+mod bookmark;
 pub mod changes;
 pub mod feed;
+mod fold;
 mod listen;
 pub mod log;
+pub mod parked;
+pub mod metrics;
+pub mod models;
 mod progress;
+pub mod projector;
 mod read_model;
+pub mod rebuild;
 mod snapshot;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+pub use bookmark::Bookmark;
 pub use changes::{Behind, Changed, Changes};
 pub use feed::{KafkaSource, Source, Tail};
+pub use parked::{Retried, RetryError, retry_parked};
 pub use progress::{Lag, Positions, Progress, lags};
 pub use read_model::{Change, Decoded, ReadModel};
+pub use rebuild::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport, rebuild};
 pub use snapshot::Snapshot;
+
+use projector::Projector;
 
 /// Every read model, one line each.
 #[must_use]
 pub fn read_models() -> Vec<Arc<dyn ReadModel>> {
     vec![
-        // Arc::new(models::calls::Calls),
+        Arc::new(models::calls::Calls),
+        Arc::new(models::agents::Agents),
+        Arc::new(models::queues::Queues),
+        Arc::new(models::transcripts::Transcripts),
+        Arc::new(models::sentiment::Sentiment),
+        Arc::new(models::dashboard::Dashboard::default()),
     ]
 }
 
@@ -54,6 +72,15 @@ pub async fn run(
     progress: Progress,
     shutdown: CancellationToken,
 ) {
-    drop((pool, tail, models, progress));
-    shutdown.cancelled().await;
+    let projectors = models
+        .into_iter()
+        .map(|model| Projector::new(pool.clone(), tail.clone(), model, progress.clone()).run(shutdown.clone()))
+        .map(tokio::spawn);
+    let projectors: Vec<_> = projectors.collect();
+    let notifier = tokio::spawn(progress::notify(pool, progress.watch(), shutdown));
+    for ended in join_all(projectors).await.into_iter().chain([notifier.await]) {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a projector ended against its will");
+        }
+    }
 }

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
+use crate::listen::PROJECTIONS_CHANNEL;
 use crate::log::LogError;
+
+/// Shortest time between two notifications: each takes a lock of the whole database for a moment.
+const NOTIFY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Checkpoint of every projection by name.
 pub type Positions = BTreeMap<&'static str, Position>;
@@ -35,6 +42,34 @@ impl Progress {
         self.positions.send_modify(|positions| {
             positions.insert(name, position);
         });
+    }
+}
+
+/// Names the progress of this process to others, at most once every [`NOTIFY_PAUSE`]. What is lost costs a listener one
+/// interval of its own look.
+pub(crate) async fn notify(pool: PgPool, mut progress: watch::Receiver<Positions>, shutdown: CancellationToken) {
+    let mut told = Positions::new();
+    let mut backoff = Backoff::new();
+    while let Some(Ok(())) = shutdown.run_until_cancelled(progress.changed()).await {
+        let now = progress.borrow_and_update().clone();
+        let news = now.iter().filter(|(name, position)| told.get(*name) != Some(position));
+        let news: Vec<String> = news.map(|(name, position)| format!("{name}:{position}")).collect();
+        let told_now = sqlx::query("SELECT pg_notify($1, said) FROM unnest($2::text[]) said")
+            .bind(PROJECTIONS_CHANNEL)
+            .bind(news)
+            .execute(&pool)
+            .await;
+        match told_now {
+            Ok(_) => {
+                told = now;
+                backoff.reset();
+                shutdown.run_until_cancelled(tokio::time::sleep(NOTIFY_PAUSE)).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "progress of the read models could not be notified");
+                backoff.pause(&shutdown).await;
+            }
+        }
     }
 }
 

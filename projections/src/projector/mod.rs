@@ -1,0 +1,195 @@
+//! The projector: keeps one read model up to date.
+//!
+//! Read what is after the checkpoint, fold it, commit rows and checkpoint together; and again. The checkpoint moves by
+//! compare-and-set at the beginning of the transaction, so of two projectors of one model only one gets any further, and
+//! the other one notices before it has touched a row. It then stands by and takes over when the checkpoint rests while the
+//! log goes on. No lease is needed for that: there is nothing that two could do at the same time.
+//!
+//! The projector does not know what a read model contains, nor where the tail gets its events from.
+
+mod setup;
+mod store;
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Position, Recorded};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::backoff::{Backoff, spread};
+use crate::feed::Tail;
+use crate::fold::{Batch, Failure, PARKED_KEYS_MAX, chain};
+use crate::log::LogError;
+use crate::progress::Progress;
+use crate::read_model::ReadModel;
+use crate::rebuild::RebuildError;
+use store::Committed;
+pub(crate) use store::write_changes;
+
+/// Most events in one transaction.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// How often one that stands by looks at the checkpoint. It takes over after two looks at a resting one.
+pub const STANDBY_LOOK: Duration = Duration::from_millis(500);
+
+/// Why a projector can't go on for now, or at all.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("the log could not be read")]
+    Log(#[from] LogError),
+    #[error("the read model could not be written")]
+    Database(#[from] sqlx::Error),
+    #[error("the read model could not be made anew")]
+    Rebuild(#[from] RebuildError),
+    #[error("the stored view has version {stored}, this program has {own}: it is left to the newer program")]
+    Newer { stored: i32, own: i32 },
+    #[error("the view is being made by another process")]
+    Busy,
+    #[error("the view was changed from outside")]
+    Changed,
+    #[error("the checkpoint {position} is beyond the log's head {head}: the database was restored from two moments")]
+    AheadOfLog { position: Position, head: Position },
+    #[error("more than {PARKED_KEYS_MAX} keys are parked: the fault is hardly in the events")]
+    TooManyParked,
+}
+
+/// One read model and its place in the log.
+pub(crate) struct Projector {
+    pool: PgPool,
+    tail: Tail,
+    model: Arc<dyn ReadModel>,
+    progress: Progress,
+    position: Position,
+    generation: i64,
+    parked_keys: HashSet<Uuid>,
+    /// Most events in the next transaction: halved to corner a poisonous event, doubled after each success.
+    limit: usize,
+    /// Checkpoint at which old change rows were last removed.
+    pruned_at: Position,
+}
+
+impl Projector {
+    pub(crate) fn new(pool: PgPool, tail: Tail, model: Arc<dyn ReadModel>, progress: Progress) -> Self {
+        Self {
+            pool,
+            tail,
+            model,
+            progress,
+            position: 0,
+            generation: 0,
+            parked_keys: HashSet::new(),
+            limit: BATCH_EVENTS_MAX,
+            pruned_at: 0,
+        }
+    }
+
+    /// Projects until shutdown, and finishes the batch at hand then. Every failure but one is outlived.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let projection = self.model.name();
+        let mut backoff = Backoff::new();
+        while !shutdown.is_cancelled() {
+            let Err(stop) = self.term(&shutdown, &mut backoff).await else { return };
+            let cause = stop.source().map(chain);
+            match stop {
+                Stop::TooManyParked => {
+                    tracing::error!(projection, error = %stop, "projector has ended");
+                    return;
+                }
+                Stop::Changed | Stop::Busy => tracing::info!(projection, reason = %stop, "projector begins anew"),
+                _ => {
+                    let position = self.position;
+                    tracing::warn!(projection, position, error = %stop, cause, "projector tries again");
+                }
+            }
+            backoff.pause(&shutdown).await;
+        }
+    }
+
+    /// From preparing the tables to the first failure or to shutdown.
+    async fn term(&mut self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), Stop> {
+        // Making a view anew takes long and leaves nothing behind that matters, so it need not be finished.
+        let prepared = shutdown.run_until_cancelled(setup::prepare(&self.pool, self.model.as_ref())).await;
+        let Some(prepared) = prepared else { return Ok(()) };
+        prepared?;
+        self.load().await?;
+        let mut head = self.tail.watch();
+        while !shutdown.is_cancelled() {
+            let events = self.tail.read(self.position, self.limit).await?;
+            if events.is_empty() {
+                let position = self.position;
+                let ahead = head.wait_for(|head| *head > position);
+                // The tail outlives its projectors, so the wait ends with an event or with shutdown.
+                drop(shutdown.run_until_cancelled(ahead).await);
+                continue;
+            }
+            match self.fold(&events).await? {
+                Committed::Yes => backoff.reset(),
+                Committed::No => {}
+                Committed::Overtaken => self.stand_by(shutdown).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds events in one transaction, or finds out which of them can't be folded: the failing batch is halved until one
+    /// event is left, and that one is parked.
+    async fn fold(&mut self, events: &[Arc<Recorded>]) -> Result<Committed, Stop> {
+        let batch = Batch::of(events, &self.parked_keys);
+        match self.commit(&batch).await {
+            Ok(committed) => self.done(&batch, committed),
+            Err(Failure::Machinery(error)) => Err(error.into()),
+            Err(Failure::Poison(error)) => match events {
+                [event] => {
+                    let parking = Batch::parking(event, error);
+                    match self.commit(&parking).await {
+                        Ok(committed) => self.done(&parking, committed),
+                        Err(Failure::Machinery(error)) => Err(error.into()),
+                        Err(Failure::Poison(text)) => Err(sqlx::Error::Protocol(text).into()),
+                    }
+                }
+                _ => {
+                    self.limit = events.len() / 2;
+                    Ok(Committed::No)
+                }
+            },
+        }
+    }
+
+    fn done(&mut self, batch: &Batch, committed: Committed) -> Result<Committed, Stop> {
+        if committed == Committed::Yes {
+            self.position = batch.upto;
+            self.limit = (self.limit * 2).min(BATCH_EVENTS_MAX);
+            self.progress.committed(self.model.name(), self.position);
+            if !batch.mark_parked(&mut self.parked_keys) {
+                return Err(Stop::TooManyParked);
+            }
+        }
+        Ok(committed)
+    }
+
+    /// The checkpoint was not where it was left. Returns when it is worth trying to move it again.
+    async fn stand_by(&mut self, shutdown: &CancellationToken) -> Result<(), Stop> {
+        let position = self.position;
+        self.load().await?;
+        if self.position == position {
+            // Nobody is ahead: what was changed from outside is known now.
+            return Ok(());
+        }
+        tracing::info!(projection = self.model.name(), position, "another process projects this view; standing by");
+        let mut rested = 0;
+        while rested < 2 {
+            if shutdown.run_until_cancelled(tokio::time::sleep(spread(STANDBY_LOOK))).await.is_none() {
+                return Ok(());
+            }
+            let position = self.position;
+            self.load().await?;
+            let rests = self.position == position && self.tail.head() > position;
+            rested = if rests { rested + 1 } else { 0 };
+        }
+        tracing::info!(projection = self.model.name(), position = self.position, "taking over");
+        Ok(())
+    }
+}

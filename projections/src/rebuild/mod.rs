@@ -1,0 +1,306 @@
+//! A view made anew beside the served one, compared with it, and switched in.
+//!
+//! The new tables grow in a schema of their own while the old view serves and goes on. When they have reached its
+//! checkpoint, both are compared in one snapshot; then the checkpoint is locked for a moment, the last events are folded,
+//! and the tables change places in one transaction. Whatever goes wrong before that leaves the served view as it is.
+//!
+//! A rebuild writes no change rows and notifies nobody. Everything runs on one connection that also holds the lock against
+//! a second rebuild of the same view: if that is lost, so is the rebuild, and what it left is removed by the next one.
+
+mod compare;
+pub(crate) mod names;
+mod switch;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{Position, Recorded};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
+use crate::log::{self, LogError};
+use crate::read_model::ReadModel;
+
+/// Most events in one transaction.
+pub const REBUILD_EVENTS_MAX: usize = 5_000;
+/// A new view this close to the served one is compared and switched in.
+pub const NEAR_POSITIONS: i64 = 1_000;
+
+/// How to rebuild.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Switch even when the served view has other rows: it was damaged or made by a fold that has changed since.
+    pub accept_difference: bool,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RebuildProgress {
+    /// Folded up to here.
+    pub position: Position,
+    /// To be folded up to here, for now.
+    pub target: Position,
+}
+
+/// What a rebuild did.
+#[derive(Debug, Clone)]
+pub struct RebuildReport {
+    /// The view.
+    pub projection: &'static str,
+    /// Its checkpoint at the switch.
+    pub position: Position,
+    /// How long it took.
+    pub duration: Duration,
+    /// How it compared with the view that was served.
+    pub comparison: Comparison,
+    /// Every table with its number of rows; of the comparison's moment where there was one.
+    pub tables: Vec<(&'static str, i64)>,
+    /// Events that are parked in the new view.
+    pub parked_events: i64,
+}
+
+/// How the new view compared with the served one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// Every table has the same rows.
+    Equal {
+        /// Checkpoint that both were at.
+        at: Position,
+    },
+    /// These tables differ; that was accepted beforehand.
+    Accepted {
+        /// Checkpoint that both were at.
+        at: Position,
+        /// The tables.
+        tables: Vec<&'static str>,
+    },
+    /// There was nothing to compare with: the view was never made.
+    NothingStored,
+    /// There was nothing to compare with: these tables were missing.
+    TablesMissing(Vec<&'static str>),
+    /// Not comparable: the served view had another version.
+    OtherVersion(i32),
+}
+
+/// Why a view was not rebuilt. The served one is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// Somebody else is rebuilding it.
+    #[error("{projection} is being rebuilt already")]
+    AlreadyRunning {
+        /// The view.
+        projection: &'static str,
+    },
+    /// The served view is not what its events make of it.
+    #[error("{projection} differs from its events at position {at} in {tables:?}; the new tables are in {schema}")]
+    Differs {
+        /// The view.
+        projection: &'static str,
+        /// Checkpoint that both were at.
+        at: Position,
+        /// Tables whose rows differ.
+        tables: Vec<&'static str>,
+        /// Where the new tables are, for inspection; the next rebuild removes them.
+        schema: String,
+    },
+    /// Readers never left the moment that a switch needs.
+    #[error(
+        "{projection} could not be switched in {tries} tries: something holds its tables; the new ones are in {schema}"
+    )]
+    Busy {
+        /// The view.
+        projection: &'static str,
+        /// How often it was tried.
+        tries: u32,
+        /// Where the new tables are, for inspection; the next rebuild removes them.
+        schema: String,
+    },
+    /// The served checkpoint moved back.
+    #[error("the checkpoint of {projection} went back to {position} during the rebuild")]
+    WentBack {
+        /// The view.
+        projection: &'static str,
+        /// Where it is now.
+        position: Position,
+    },
+    /// Hardly the fault of the events.
+    #[error("more than {PARKED_KEYS_MAX} keys would be parked")]
+    TooManyParked,
+    /// A name that can't be put into a statement.
+    #[error("{0:?} is no plain name for a table or schema")]
+    Name(String),
+    /// The log could not be read.
+    #[error("the log could not be read")]
+    Log(#[from] LogError),
+    /// The database refused.
+    #[error("the new view could not be written")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Rebuilds a view from the first event, while it is served and projected, and switches it in.
+///
+/// Dropping the future stops the rebuild and leaves the served view as it is.
+///
+/// # Errors
+/// See [`RebuildError`].
+pub async fn rebuild(
+    pool: &PgPool,
+    model: &dyn ReadModel,
+    options: Options,
+    progress: &(dyn Fn(RebuildProgress) + Send + Sync),
+) -> Result<RebuildReport, RebuildError> {
+    let begun = Instant::now();
+    let mut connection = pool.acquire().await?;
+    // The lock lives as long as the connection, so the connection does not go back to the pool, whatever happens.
+    connection.close_on_drop();
+    let mut rebuild = Rebuild::begin(pool, model, &mut connection).await?;
+    rebuild.follow(&mut connection, progress).await?;
+    let (comparison, tables) = rebuild.compare(&mut connection, options.accept_difference).await?;
+    let parked_events = rebuild.switch(&mut connection, progress).await?;
+    let (projection, position) = (model.name(), rebuild.position);
+    Ok(RebuildReport { projection, position, duration: begun.elapsed(), comparison, tables, parked_events })
+}
+
+/// A rebuild under way.
+struct Rebuild<'a> {
+    pool: &'a PgPool,
+    model: &'a dyn ReadModel,
+    schema: String,
+    /// Everything up to here is in the new tables.
+    position: Position,
+    parked_keys: HashSet<Uuid>,
+}
+
+impl<'a> Rebuild<'a> {
+    /// Takes the lock and makes empty tables.
+    async fn begin(
+        pool: &'a PgPool,
+        model: &'a dyn ReadModel,
+        connection: &mut PgConnection,
+    ) -> Result<Self, RebuildError> {
+        let schema = names::rebuild_schema(model)?;
+        if !names::lock_for_session(connection, model).await? {
+            return Err(RebuildError::AlreadyRunning { projection: model.name() });
+        }
+        // A crash costs the rebuild anyway; only the switch has to be durable.
+        let fresh = format!(
+            "SET synchronous_commit TO off; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};
+             SET search_path TO {schema}, public"
+        );
+        sqlx::raw_sql(AssertSqlSafe(fresh)).execute(&mut *connection).await?;
+        sqlx::raw_sql(model.ddl()).execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM public.parked_events WHERE projection = $1")
+            .bind(&schema)
+            .execute(&mut *connection)
+            .await?;
+        Ok(Self { pool, model, schema, position: 0, parked_keys: HashSet::new() })
+    }
+
+    /// Folds the log until the served view is near. Never overtakes it, so that both can be compared.
+    async fn follow(
+        &mut self,
+        connection: &mut PgConnection,
+        progress: &(dyn Fn(RebuildProgress) + Send + Sync),
+    ) -> Result<(), RebuildError> {
+        loop {
+            let target = self.target(connection).await?;
+            progress(RebuildProgress { position: self.position, target });
+            if target - self.position <= NEAR_POSITIONS {
+                return Ok(());
+            }
+            let mut events = self.read(self.position, target).await?;
+            while let Some(last) = events.last().map(|event| event.position) {
+                // The next events are read while these are folded.
+                let (pool, read) = (self.pool, last);
+                let (folded, next) = tokio::join!(self.fold(connection, &events), read_ahead(pool, read, target));
+                folded?;
+                progress(RebuildProgress { position: self.position, target });
+                events = next?;
+            }
+        }
+    }
+
+    /// The checkpoint of the served view, or the log's head where there is none.
+    async fn target(&self, connection: &mut PgConnection) -> Result<Position, RebuildError> {
+        let target = sqlx::query_scalar(
+            "SELECT coalesce((SELECT position FROM public.projections WHERE name = $1),
+                             (SELECT position FROM public.event_log))",
+        )
+        .bind(self.model.name())
+        .fetch_one(&mut *connection)
+        .await?;
+        if target < self.position {
+            return Err(RebuildError::WentBack { projection: self.model.name(), position: target });
+        }
+        Ok(target)
+    }
+
+    async fn read(&self, after: Position, upto: Position) -> Result<Vec<Arc<Recorded>>, RebuildError> {
+        read_ahead(self.pool, after, upto).await
+    }
+
+    /// Folds what is left up to a position, within the caller's transaction if there is one.
+    async fn fold_upto(&mut self, connection: &mut PgConnection, upto: Position) -> Result<(), RebuildError> {
+        while self.position < upto {
+            let events = self.read(self.position, upto).await?;
+            self.fold(connection, &events).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds events; those that can't be are cornered by halving and parked, as in the projector.
+    async fn fold(&mut self, connection: &mut PgConnection, events: &[Arc<Recorded>]) -> Result<(), RebuildError> {
+        let mut rest = events;
+        let mut limit = rest.len();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(limit.min(rest.len()));
+            let batch = Batch::of(now, &self.parked_keys);
+            match self.try_fold(connection, &batch).await {
+                Ok(()) => {
+                    self.folded(&batch)?;
+                    rest = later;
+                    limit = (limit * 2).min(REBUILD_EVENTS_MAX);
+                }
+                Err(Failure::Machinery(error)) => return Err(error.into()),
+                Err(Failure::Poison(error)) => match now {
+                    [event] => {
+                        let parking = Batch::parking(event, error);
+                        fold::park(connection, &self.schema, &parking.parked).await?;
+                        self.folded(&parking)?;
+                        rest = later;
+                    }
+                    _ => limit = now.len() / 2,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn folded(&mut self, batch: &Batch) -> Result<(), RebuildError> {
+        self.position = batch.upto;
+        if batch.mark_parked(&mut self.parked_keys) { Ok(()) } else { Err(RebuildError::TooManyParked) }
+    }
+
+    /// One batch in a transaction, or in a savepoint of the transaction that is open.
+    async fn try_fold(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), Failure> {
+        let mut transaction = connection.begin().await.map_err(Failure::Machinery)?;
+        // What changed is nobody's business: the served view has told it already.
+        fold::apply(self.model, &mut transaction, &batch.decoded).await?;
+        fold::park(&mut transaction, &self.schema, &batch.parked).await.map_err(Failure::Machinery)?;
+        transaction.commit().await.map_err(fold::failure)
+    }
+}
+
+/// The next events up to a position, on a connection of the pool.
+async fn read_ahead(pool: &PgPool, after: Position, upto: Position) -> Result<Vec<Arc<Recorded>>, RebuildError> {
+    if after >= upto {
+        return Ok(Vec::new());
+    }
+    let events = log::read_between(pool, after, upto, REBUILD_EVENTS_MAX).await?;
+    if events.is_empty() {
+        return Err(LogError::Hole { expected: after + 1, found: upto }.into());
+    }
+    Ok(events.into_iter().map(Arc::new).collect())
+}
