@@ -1,0 +1,169 @@
+//! Questions about calls.
+
+use chrono::{DateTime, Utc};
+use domain::call::Direction;
+use domain::{AgentId, CallId, Personal, Position};
+use sqlx::types::Json;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use super::{CallState, CallView, LegRow};
+use crate::models::Scroll;
+use crate::models::rows::{bounded, by_ids as rows_by_ids, unwrapped, word};
+
+/// A call with its legs as one JSON value, from the tables of a schema (with its dot, or none).
+macro_rules! select_calls {
+    ($schema:literal) => {
+        concat!(
+            "SELECT json_build_object('call', to_json(c), 'legs', coalesce((SELECT json_agg(l ORDER BY l.leg) FROM ",
+            $schema,
+            "call_legs l WHERE l.call_id = c.call_id), '[]')) FROM ",
+            $schema,
+            "calls c "
+        )
+    };
+}
+pub(super) use select_calls;
+
+/// Which calls are meant. What is `None` or empty does not choose.
+#[derive(Debug, Clone, Default)]
+pub struct CallFilter {
+    /// In one of these states.
+    pub states: Vec<CallState>,
+    /// Last entered this queue.
+    pub queue: Option<String>,
+    /// Offered to this agent, whatever came of it.
+    pub agent_id: Option<AgentId>,
+    /// Offered to an agent who is in this team now.
+    pub team: Option<String>,
+    /// Who called whom.
+    pub direction: Option<Direction>,
+    /// Begun at this instant or later.
+    pub initiated_from: Option<DateTime<Utc>>,
+    /// Begun before this instant.
+    pub initiated_before: Option<DateTime<Utc>>,
+    /// A part of a number or of the customer's name, whatever its case. Read call by call: bound the time as well.
+    pub text: Option<Personal<String>>,
+}
+
+/// Place of a call in the list: when it began, and its id.
+pub type CallCursor = (DateTime<Utc>, CallId);
+
+/// A page of the list of calls, newest first.
+///
+/// # Errors
+/// The database refused.
+pub async fn page(
+    connection: &mut PgConnection,
+    filter: &CallFilter,
+    cursor: Option<CallCursor>,
+    limit: i64,
+    scroll: Scroll,
+) -> Result<Vec<CallView>, sqlx::Error> {
+    let mut query = QueryBuilder::new(select_calls!("read."));
+    query.push("WHERE true");
+    push_filter(&mut query, filter);
+    if let Some((initiated_at, call_id)) = cursor {
+        query.push(" AND (c.initiated_at, c.call_id) ");
+        query.push(if scroll == Scroll::Forward { "< (" } else { "> (" });
+        query.push_bind(initiated_at).push(", ").push_bind(call_id).push(")");
+    }
+    query.push(match scroll {
+        Scroll::Forward => " ORDER BY c.initiated_at DESC, c.call_id DESC LIMIT ",
+        Scroll::Backward => " ORDER BY c.initiated_at, c.call_id LIMIT ",
+    });
+    query.push_bind(bounded(limit));
+    let rows: Vec<Json<CallView>> = query.build_query_scalar().fetch_all(connection).await?;
+    let mut calls = unwrapped(rows);
+    if scroll == Scroll::Backward {
+        calls.reverse();
+    }
+    Ok(calls)
+}
+
+/// How many calls a filter chooses, counted up to `limit`.
+///
+/// # Errors
+/// The database refused.
+pub async fn count(connection: &mut PgConnection, filter: &CallFilter, limit: i64) -> Result<i64, sqlx::Error> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT FROM read.calls c WHERE true");
+    push_filter(&mut query, filter);
+    query.push(" LIMIT ").push_bind(limit.max(0)).push(") AS chosen");
+    query.build_query_scalar().fetch_one(connection).await
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
+    if !filter.states.is_empty() {
+        // Said once more in the words of the partial index, so that what is live now is found by it.
+        if filter.states.iter().all(|state| !state.is_over()) {
+            query.push(" AND c.state NOT IN ('ended', 'abandoned', 'failed')");
+        }
+        let states: Vec<String> = filter.states.iter().map(word).collect();
+        query.push(" AND c.state = ANY(").push_bind(states).push(")");
+    }
+    if let Some(queue) = &filter.queue {
+        query.push(" AND c.queue = ").push_bind(queue.clone());
+    }
+    if let Some(agent_id) = filter.agent_id {
+        query.push(" AND EXISTS (SELECT FROM read.call_legs l WHERE l.call_id = c.call_id AND l.agent_id = ");
+        query.push_bind(agent_id).push(")");
+    }
+    if let Some(team) = &filter.team {
+        query.push(" AND EXISTS (SELECT FROM read.call_legs l JOIN read.agents a USING (agent_id)");
+        query.push(" WHERE l.call_id = c.call_id AND a.team = ").push_bind(team.clone()).push(")");
+    }
+    if let Some(direction) = filter.direction {
+        query.push(" AND c.direction = ").push_bind(word(direction));
+    }
+    if let Some(from) = filter.initiated_from {
+        query.push(" AND c.initiated_at >= ").push_bind(from);
+    }
+    if let Some(before) = filter.initiated_before {
+        query.push(" AND c.initiated_at < ").push_bind(before);
+    }
+    if let Some(text) = &filter.text {
+        query.push(" AND (c.from_number || ' ' || c.to_number || ' ' || coalesce(c.customer_name, '')) ILIKE ");
+        query.push_bind(format!("%{}%", like_literal(text.reveal())));
+    }
+}
+
+/// A text with the wildcards of LIKE taken for what they are.
+fn like_literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// Calls by id, in no order; those that are not known are left out.
+///
+/// # Errors
+/// The database refused.
+pub async fn by_ids(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<CallView>, sqlx::Error> {
+    rows_by_ids(connection, concat!(select_calls!("read."), "WHERE c.call_id = ANY($1)"), ids).await
+}
+
+/// Legs of calls, by call and number.
+///
+/// # Errors
+/// The database refused.
+pub async fn legs_of(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<LegRow>, sqlx::Error> {
+    let sql = "SELECT to_json(l) FROM read.call_legs l WHERE l.call_id = ANY($1) ORDER BY l.call_id, l.leg";
+    rows_by_ids(connection, sql, ids).await
+}
+
+/// Calls that changed after a position, in order of change. `ids`: only these; `None`: any.
+///
+/// # Errors
+/// The database refused.
+pub async fn changed_after(
+    connection: &mut PgConnection,
+    position: Position,
+    ids: Option<&[CallId]>,
+    limit: i64,
+) -> Result<Vec<CallView>, sqlx::Error> {
+    let mut query = QueryBuilder::new(select_calls!("read."));
+    query.push("WHERE c.position > ").push_bind(position);
+    if let Some(ids) = ids {
+        query.push(" AND c.call_id = ANY(").push_bind(ids).push(")");
+    }
+    query.push(" ORDER BY c.position LIMIT ").push_bind(bounded(limit));
+    let rows: Vec<Json<CallView>> = query.build_query_scalar().fetch_all(connection).await?;
+    Ok(unwrapped(rows))
+}
