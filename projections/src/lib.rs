@@ -40,6 +40,8 @@ use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+/// Goes onto every implementation of [`ReadModel`].
+pub use async_trait::async_trait;
 pub use bookmark::Bookmark;
 pub use changes::{Behind, Changed, Changes};
 pub use feed::{KafkaSource, Source, Tail};

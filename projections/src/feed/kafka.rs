@@ -38,7 +38,8 @@ const REFUSED_REPORT: u64 = 1_000;
 /// Follows the topic until shutdown.
 pub(super) async fn follow(inner: Arc<Inner>, source: KafkaSource, epoch: Uuid, shutdown: CancellationToken) {
     let order = Order::new(inner.head());
-    let mut follower = Follower { inner, order, unmet: None, stalled: false, last_arrival: Instant::now() };
+    inner.counters.stalled.store(true, Ordering::Relaxed);
+    let mut follower = Follower { inner, order, unmet: None, complained: false, last_arrival: Instant::now() };
     let mut backoff = Backoff::new();
     while !shutdown.is_cancelled() {
         match Consumer::start(source.clone(), epoch) {
@@ -57,8 +58,8 @@ struct Follower {
     order: Order,
     /// The log's head at a moment that Kafka has not got to yet.
     unmet: Option<(Instant, Position)>,
-    /// Kafka is behind: the table is read instead until it has caught up.
-    stalled: bool,
+    /// That Kafka is behind was said.
+    complained: bool,
     last_arrival: Instant,
 }
 
@@ -80,7 +81,8 @@ impl Follower {
         while !self.catch_up().await {
             tokio::time::sleep(LOOK).await;
         }
-        self.stalled = false;
+        self.inner.counters.stalled.store(false, Ordering::Relaxed);
+        self.complained = false;
         tracing::info!(topic = source.topic, position = self.order.head(), "following Kafka");
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -98,7 +100,7 @@ impl Follower {
                 }
                 _ = look.tick() => {
                     self.look().await;
-                    if self.stalled && self.last_arrival.elapsed() > SILENCE_MAX {
+                    if self.stalled() && self.last_arrival.elapsed() > SILENCE_MAX {
                         return self.stall("the consumer is silent");
                     }
                 }
@@ -125,7 +127,8 @@ impl Follower {
             let (position, prev) = (record.event.position, record.prev);
             match self.order.take(partition, prev, record.event) {
                 Taken::Next => {
-                    if std::mem::take(&mut self.stalled) {
+                    if self.inner.counters.stalled.swap(false, Ordering::Relaxed) {
+                        self.complained = false;
                         tracing::info!(position, "Kafka has caught up with the log");
                     }
                 }
@@ -169,7 +172,7 @@ impl Follower {
 
     /// Compares with the log: what was in it [`STALL_MAX`] ago must be here by now.
     async fn look(&mut self) {
-        if self.stalled {
+        if self.stalled() {
             self.catch_up().await;
             return;
         }
@@ -230,10 +233,16 @@ impl Follower {
         self.inner.push(self.order.ready());
     }
 
+    /// The table is read until Kafka has caught up.
+    fn stalled(&self) -> bool {
+        self.inner.counters.stalled.load(Ordering::Relaxed)
+    }
+
     /// From now on the table is read; said once, until Kafka brings something new.
     fn stall(&mut self, why: &str) {
         self.unmet = None;
-        if !std::mem::replace(&mut self.stalled, true) {
+        self.inner.counters.stalled.store(true, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.complained, true) {
             tracing::warn!(position = self.order.head(), "{why}; following the table");
         }
     }

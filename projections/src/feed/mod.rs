@@ -14,7 +14,7 @@ mod order;
 mod ring;
 mod table;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::{Position, Recorded};
@@ -73,6 +73,8 @@ pub struct FeedStats {
     pub filled: u64,
     /// Records that were ignored: another store's, or not readable.
     pub refused: u64,
+    /// The table stands in for Kafka, because that does not answer or is behind.
+    pub stalled: bool,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ struct Counters {
     holes: AtomicU64,
     filled: AtomicU64,
     refused: AtomicU64,
+    stalled: AtomicBool,
 }
 
 struct Inner {
@@ -166,6 +169,7 @@ impl Tail {
             holes: counters.holes.load(Ordering::Relaxed),
             filled: counters.filled.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
+            stalled: counters.stalled.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,4 +1,6 @@
 //! The system seen from outside, in one binary so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod changes;
 mod event_store;
+mod view;
