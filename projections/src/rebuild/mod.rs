@@ -151,14 +151,33 @@ pub async fn rebuild(
     options: Options,
     progress: &(dyn Fn(RebuildProgress) + Send + Sync),
 ) -> Result<RebuildReport, RebuildError> {
-    let begun = Instant::now();
     let mut connection = pool.acquire().await?;
     // The lock lives as long as the connection, so the connection does not go back to the pool, whatever happens.
     connection.close_on_drop();
-    let mut rebuild = Rebuild::begin(pool, model, &mut connection).await?;
-    rebuild.follow(&mut connection, progress).await?;
-    let (comparison, tables) = rebuild.compare(&mut connection, options.accept_difference).await?;
-    let parked_events = rebuild.switch(&mut connection, progress).await?;
+    if !names::lock_for_session(&mut connection, model).await? {
+        return Err(RebuildError::AlreadyRunning { projection: model.name() });
+    }
+    let rebuilt = rebuild_alone(pool, model, options, progress, &mut connection).await;
+    // The server would notice the end of the connection a moment later than our caller notices ours.
+    if let Err(error) = names::unlock_session(&mut connection, model).await {
+        tracing::warn!(projection = model.name(), %error, "the lock of the rebuild goes with its connection only");
+    }
+    rebuilt
+}
+
+/// The rebuild itself, under the lock that the connection holds.
+async fn rebuild_alone(
+    pool: &PgPool,
+    model: &dyn ReadModel,
+    options: Options,
+    progress: &(dyn Fn(RebuildProgress) + Send + Sync),
+    connection: &mut PgConnection,
+) -> Result<RebuildReport, RebuildError> {
+    let begun = Instant::now();
+    let mut rebuild = Rebuild::begin(pool, model, connection).await?;
+    rebuild.follow(connection, progress).await?;
+    let (comparison, tables) = rebuild.compare(connection, options.accept_difference).await?;
+    let parked_events = rebuild.switch(connection, progress).await?;
     let (projection, position) = (model.name(), rebuild.position);
     Ok(RebuildReport { projection, position, duration: begun.elapsed(), comparison, tables, parked_events })
 }
@@ -174,16 +193,13 @@ struct Rebuild<'a> {
 }
 
 impl<'a> Rebuild<'a> {
-    /// Takes the lock and makes empty tables.
+    /// Makes empty tables.
     async fn begin(
         pool: &'a PgPool,
         model: &'a dyn ReadModel,
         connection: &mut PgConnection,
     ) -> Result<Self, RebuildError> {
         let schema = names::rebuild_schema(model)?;
-        if !names::lock_for_session(connection, model).await? {
-            return Err(RebuildError::AlreadyRunning { projection: model.name() });
-        }
         // A crash costs the rebuild anyway; only the switch has to be durable.
         let fresh = format!(
             "SET synchronous_commit TO off; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};

@@ -62,6 +62,16 @@ pub(super) async fn lock_for_session(
         .await
 }
 
+/// Gives the right back.
+pub(super) async fn unlock_session(connection: &mut PgConnection, model: &dyn ReadModel) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1, hashtext($2))")
+        .bind(LOCK_CLASS)
+        .bind(model.name())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Takes the right to make the view, until the transaction ends. `false`: somebody else has it.
 pub(crate) async fn lock_for_transaction(
     connection: &mut PgConnection,

@@ -3,4 +3,7 @@
 
 mod changes;
 mod event_store;
+mod projector;
+mod read_models;
+mod rebuild;
 mod view;

@@ -71,30 +71,30 @@ impl ReadModel for Counts {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
-        let mut changes = Vec::new();
-        for Decoded { recorded, event } in events {
-            let queue = match event {
-                Event::Call(call::Event::Queued(queued)) => queued.queue.as_str(),
-                _ => "",
-            };
-            let mended = self.mended.load(Ordering::SeqCst);
-            assert!(mended || queue != "panic", "told to panic");
-            sqlx::query(
-                "INSERT INTO counts (stream_id, events, priority) VALUES ($1, 1, $2)
-                 ON CONFLICT ON CONSTRAINT counts_key DO UPDATE SET events = counts.events + 1,
-                                                                    priority = excluded.priority",
-            )
-            .bind(recorded.stream.id)
-            .bind(if !mended && queue == "poison" { -1_i16 } else { 0 })
+        let mended = self.mended.load(Ordering::SeqCst);
+        let queue = |event: &Event| match event {
+            Event::Call(call::Event::Queued(queued)) => queued.queue.to_string(),
+            _ => String::new(),
+        };
+        assert!(mended || events.iter().all(|decoded| queue(&decoded.event) != "panic"), "told to panic");
+        let sick = |decoded: &Decoded| !mended && queue(&decoded.event) == "poison";
+        sqlx::query(
+            "INSERT INTO counts (stream_id, events, priority)
+             SELECT e.stream, count(*), min(e.priority) FROM unnest($1::uuid[], $2::smallint[]) e (stream, priority) GROUP BY 1
+             ON CONFLICT ON CONSTRAINT counts_key DO UPDATE SET events = counts.events + excluded.events,
+                                                                priority = excluded.priority",
+        )
+        .bind(events.iter().map(|decoded| decoded.recorded.stream.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|decoded| if sick(decoded) { -1_i16 } else { 0 }).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query("INSERT INTO counted (position) SELECT unnest($1::bigint[])")
+            .bind(events.iter().map(|decoded| decoded.recorded.position).collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
-            sqlx::query("INSERT INTO counted (position) VALUES ($1)")
-                .bind(recorded.position)
-                .execute(&mut *connection)
-                .await?;
-            changes.push(Change { position: recorded.position, key: recorded.stream.id });
-        }
-        Ok(changes)
+        let change =
+            |Decoded { recorded, .. }: &Decoded| Change { position: recorded.position, key: recorded.stream.id };
+        Ok(events.iter().map(change).collect())
     }
 }
 
