@@ -1,7 +1,7 @@
 //! Stretches of time, days in a named zone, and which bucket a stretch counts in.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+pub use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 /// A stretch of time, begin inclusive, end exclusive.

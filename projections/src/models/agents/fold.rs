@@ -159,7 +159,8 @@ impl Floor {
             return;
         };
         self.touched.insert(agent_id);
-        agent.view.position = moment.position;
+        // What was parked is folded later than what came after it.
+        agent.view.position = agent.view.position.max(moment.position);
         let activity = Activity::of(agent.view.presence, agent.view.contacts.iter().map(|contact| contact.state));
         if activity == agent.view.activity {
             return;

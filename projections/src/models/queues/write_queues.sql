@@ -10,4 +10,4 @@ SELECT changed.queue_id, changed.name, now.waiting, now.oldest_enqueued_at, chan
 ON CONFLICT ON CONSTRAINT queues_key DO UPDATE SET
     waiting = EXCLUDED.waiting,
     oldest_enqueued_at = EXCLUDED.oldest_enqueued_at,
-    position = EXCLUDED.position
+    position = greatest(stored.position, EXCLUDED.position)
