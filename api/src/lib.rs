@@ -1,4 +1,66 @@
-//! Edge to people.
+//! Edge to people: GraphQL over HTTP and WebSocket.
+//!
+//! * [`router`]: the whole edge as one axum router.
+//! * `graphql`: one file a concept; commands (mutations) beside the queries and subscriptions of their concept.
+//! * `auth`: who asks and what that person may do. Every field is guarded by a permission; the viewer is the actor of
+//!   every event. `cursor`: signed places in the log. `views`: snapshots and streams of the read side.
+//! * `transport`: how documents come in and answers go out.
+//!
+//! **A new field** is one function in one concept file. This crate sees no SQL and decides no rule of the call centre: the
+//! first is in `projections`, the second in `domain`.
+
 mod auth;
 mod cursor;
 mod error;
+mod graphql;
+mod live;
+mod transport;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use chrono_tz::Tz;
+use commands::{Database, EventStore};
+use projections::{Changes, Tail};
+
+pub use auth::{Auth, TOKEN_LASTS, Tokens};
+pub use cursor::Cursors;
+
+/// What the edge stands on.
+pub struct Context {
+    /// Where commands go.
+    pub store: EventStore,
+    /// Where queries read.
+    pub database: Database,
+    /// What wakes subscriptions to read models.
+    pub changes: Changes,
+    /// What feeds subscriptions to events.
+    pub tail: Tail,
+    /// Accounts and tokens.
+    pub auth: Auth,
+    /// Cursors of this log.
+    pub cursors: Cursors,
+    /// Time zone whose days the dashboard counts in.
+    pub zone: Tz,
+}
+
+/// The edge: `/graphql` (POST, WebSocket) and `/graphiql`.
+pub fn router(context: Context) -> Router {
+    let Context { store, database, changes, tail, auth, cursors, zone } = context;
+    let schema = graphql::builder()
+        .data(store)
+        .data(views::Views { database, changes, tail })
+        .data(auth.clone())
+        .data(cursors)
+        .data(live::LiveLane::new())
+        .data(graphql::Zone(zone))
+        .finish();
+    transport::router(transport::Endpoint { schema, auth: Arc::new(auth) })
+}
+
+/// The schema in its own language, with descriptions.
+#[must_use]
+pub fn schema_sdl() -> String {
+    graphql::builder().finish().sdl()
+}

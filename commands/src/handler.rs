@@ -41,16 +41,8 @@ pub struct Outcome {
 
 impl From<Appended> for Outcome {
     fn from(appended: Appended) -> Self {
-        let Appended {
-            version,
-            position,
-            already_applied,
-        } = appended;
-        Self {
-            version,
-            position,
-            already_applied,
-        }
+        let Appended { version, position, already_applied } = appended;
+        Self { version, position, already_applied }
     }
 }
 
@@ -106,14 +98,8 @@ impl EventStore {
     /// # Errors
     /// The database does not answer, or an event can't be decoded.
     pub async fn aggregate<A: Aggregate>(&self, id: Uuid) -> Result<Loaded<A>, LoadError> {
-        let stream = StreamName {
-            category: A::CATEGORY,
-            id,
-        };
-        let mut loaded = Loaded {
-            state: A::default(),
-            version: 0,
-        };
+        let stream = StreamName { category: A::CATEGORY, id };
+        let mut loaded = Loaded { state: A::default(), version: 0 };
         for recorded in self.load(stream, 0).await? {
             if let Ok(event) = A::Event::try_from(recorded.decode()?) {
                 loaded.state.apply(&event);
@@ -136,38 +122,28 @@ impl EventStore {
     where
         A::Command: Clone,
     {
-        self.execute_with::<A>(id, envelope, async || Ok(command.clone()))
-            .await
+        self.execute_with::<A, _>(id, envelope, |_| std::future::ready(Ok(command.clone()))).await
     }
 
     /// Executes a command whose facts are looked up anew at each try.
     ///
     /// # Errors
     /// See [`ExecuteError`].
-    pub async fn execute_with<A: Aggregate>(
+    pub async fn execute_with<A: Aggregate, F>(
         &self,
         id: Uuid,
         envelope: &Envelope,
-        command: impl AsyncFn() -> Result<A::Command, LoadError>,
-    ) -> Result<Outcome, ExecuteError<A::Refusal>> {
-        let stream = StreamName {
-            category: A::CATEGORY,
-            id,
-        };
+        command: impl Fn(Self) -> F,
+    ) -> Result<Outcome, ExecuteError<A::Refusal>>
+    where
+        F: Future<Output = Result<A::Command, LoadError>>,
+    {
+        let stream = StreamName { category: A::CATEGORY, id };
         for _ in 0..CONFLICT_RETRIES_MAX {
             let loaded = self.aggregate::<A>(id).await?;
-            let decided = match envelope
-                .expected
-                .filter(|expected| *expected != loaded.version)
-            {
-                Some(expected) => Err(ExecuteError::VersionConflict {
-                    expected,
-                    actual: loaded.version,
-                }),
-                None => loaded
-                    .state
-                    .decide(command().await?)
-                    .map_err(ExecuteError::Refused),
+            let decided = match envelope.expected.filter(|expected| *expected != loaded.version) {
+                Some(expected) => Err(ExecuteError::VersionConflict { expected, actual: loaded.version }),
+                None => loaded.state.decide(command(self.clone()).await?).map_err(ExecuteError::Refused),
             };
             let events = match decided {
                 Ok(events) => events,
@@ -182,10 +158,7 @@ impl EventStore {
             };
             match self.append(append).await {
                 Ok(appended) if appended.already_applied => {
-                    return self
-                        .applied_before(stream, envelope)
-                        .await?
-                        .ok_or(ExecuteError::Contended);
+                    return self.applied_before(stream, envelope).await?.ok_or(ExecuteError::Contended);
                 }
                 Ok(appended) => return Ok(appended.into()),
                 Err(AppendError::Conflict { .. }) => {}
@@ -202,14 +175,10 @@ impl EventStore {
     ) -> Result<Option<Outcome>, ExecuteError<R>> {
         match self.find_key(&envelope.key).await? {
             None => Ok(None),
-            Some(record) if record.stream != stream => Err(ExecuteError::KeyReused {
-                used_for: record.stream,
-            }),
-            Some(record) => Ok(Some(Outcome {
-                version: record.version,
-                position: record.position,
-                already_applied: true,
-            })),
+            Some(record) if record.stream != stream => Err(ExecuteError::KeyReused { used_for: record.stream }),
+            Some(record) => {
+                Ok(Some(Outcome { version: record.version, position: record.position, already_applied: true }))
+            }
         }
     }
 }

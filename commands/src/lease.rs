@@ -21,11 +21,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Takes the lease if it is free or has run out.
-    pub(crate) async fn acquire(
-        pool: &PgPool,
-        name: &str,
-        holder: Uuid,
-    ) -> Result<Option<Self>, sqlx::Error> {
+    pub(crate) async fn acquire(pool: &PgPool, name: &str, holder: Uuid) -> Result<Option<Self>, sqlx::Error> {
         let epoch: Option<i64> = sqlx::query_scalar(
             "INSERT INTO leases AS l (name, holder, epoch, expires_at)
              VALUES ($1, $2, 1, clock_timestamp() + $3 * interval '1 millisecond')
@@ -39,11 +35,7 @@ impl Lease {
         .bind(milliseconds(LEASE_LASTS))
         .fetch_optional(pool)
         .await?;
-        Ok(epoch.map(|epoch| Self {
-            name: name.to_owned(),
-            holder,
-            epoch,
-        }))
+        Ok(epoch.map(|epoch| Self { name: name.to_owned(), holder, epoch }))
     }
 
     /// Makes the lease last longer. `false`: somebody else has it now.

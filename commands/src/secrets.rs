@@ -16,8 +16,5 @@ pub async fn secret(pool: &PgPool, name: &str) -> Result<Vec<u8>, sqlx::Error> {
         .bind(fresh.as_slice())
         .execute(pool)
         .await?;
-    sqlx::query_scalar("SELECT value FROM secrets WHERE name = $1")
-        .bind(name)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar("SELECT value FROM secrets WHERE name = $1").bind(name).fetch_one(pool).await
 }

@@ -18,7 +18,8 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Password hashes computed at once; more would starve everything else on a small machine.
 const HASHES_AT_ONCE: usize = 2;
 /// Hash that no password fits; an unknown user costs as much time as a wrong password.
-const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$dm9pY2Utbm8tdXNlci1oZXJl$hFLyTDAVUwcCUMjNjRvTxDOL+XQMS3zAZ1gG6IuJLGg";
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$dm9pY2Utbm8tdXNlci1oZXJl$hFLyTDAVUwcCUMjNjRvTxDOL+XQMS3zAZ1gG6IuJLGg";
 
 /// A person who may sign in.
 #[derive(Debug, Clone)]
@@ -74,9 +75,7 @@ pub enum UserError {
     #[error(transparent)]
     NameInvalid(#[from] domain::InvalidText),
     /// Too short or too long.
-    #[error(
-        "a password has at least {PASSWORD_LENGTH_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes"
-    )]
+    #[error("a password has at least {PASSWORD_LENGTH_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes")]
     PasswordInvalid,
     /// No such user.
     #[error("there is no such user")]
@@ -100,10 +99,7 @@ impl Users {
     /// Accounts in a database.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            hashing: std::sync::Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-        }
+        Self { pool, hashing: std::sync::Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
     }
 
     /// Adds a person.
@@ -122,23 +118,16 @@ impl Users {
         .bind(email)
         .bind(name.as_str())
         .bind(new.role.to_string())
-        .bind(
-            new.permissions
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        )
+        .bind(new.permissions.iter().map(ToString::to_string).collect::<Vec<_>>())
         .bind(new.agent_id)
         .bind(hash)
         .fetch_one(&self.pool)
         .await
-        .map_err(
-            |error| match error.as_database_error().and_then(|e| e.constraint()) {
-                Some("users_email") => UserError::EmailTaken,
-                Some("users_agent") => UserError::AgentTaken,
-                _ => UserError::Database(error),
-            },
-        )?;
+        .map_err(|error| match error.as_database_error().and_then(|e| e.constraint()) {
+            Some("users_email") => UserError::EmailTaken,
+            Some("users_agent") => UserError::AgentTaken,
+            _ => UserError::Database(error),
+        })?;
         Ok(row.0)
     }
 
@@ -147,10 +136,7 @@ impl Users {
     /// # Errors
     /// As [`Users::create`]. `None`: there are users already.
     pub async fn create_first(&self, new: NewUser) -> Result<Option<User>, UserError> {
-        if sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM users)")
-            .fetch_one(&self.pool)
-            .await?
-        {
+        if sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM users)").fetch_one(&self.pool).await? {
             return Ok(None);
         }
         match self.create(new).await {
@@ -166,11 +152,7 @@ impl Users {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn authenticate(
-        &self,
-        address: &str,
-        password: String,
-    ) -> Result<Option<User>, UserError> {
+    pub async fn authenticate(&self, address: &str, password: String) -> Result<Option<User>, UserError> {
         let address = email(address).unwrap_or_default();
         let row = sqlx::query("SELECT * FROM users WHERE email = $1 AND disabled_at IS NULL")
             .bind(address)
@@ -181,10 +163,7 @@ impl Users {
             None => NO_PASSWORD.to_owned(),
         };
         let fits = self.fits(password, hash).await?;
-        row.filter(|_| fits)
-            .map(|row| UserRow::from_row(&row).map(|row| row.0))
-            .transpose()
-            .map_err(Into::into)
+        row.filter(|_| fits).map(|row| UserRow::from_row(&row).map(|row| row.0)).transpose().map_err(Into::into)
     }
 
     /// One user.
@@ -192,10 +171,8 @@ impl Users {
     /// # Errors
     /// The database does not answer.
     pub async fn find(&self, id: Uuid) -> Result<Option<User>, UserError> {
-        let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row: Option<UserRow> =
+            sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| row.0))
     }
 
@@ -204,13 +181,12 @@ impl Users {
     /// # Errors
     /// The database does not answer.
     pub async fn page(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<User>, UserError> {
-        let rows: Vec<UserRow> = sqlx::query_as(
-            "SELECT * FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<UserRow> =
+            sqlx::query_as("SELECT * FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2")
+                .bind(after)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
@@ -218,12 +194,7 @@ impl Users {
     ///
     /// # Errors
     /// There is no such user.
-    pub async fn set_role(
-        &self,
-        id: Uuid,
-        role: Role,
-        permissions: &[Permission],
-    ) -> Result<User, UserError> {
+    pub async fn set_role(&self, id: Uuid, role: Role, permissions: &[Permission]) -> Result<User, UserError> {
         let row: Option<UserRow> = sqlx::query_as(
             "UPDATE users SET role = $2, permissions = $3, token_version = token_version + 1 WHERE id = $1 RETURNING *",
         )
@@ -275,8 +246,7 @@ impl Users {
         self.computed(move || {
             // The defaults of the crate are OWASP's: argon2id, 19 MiB, two passes, one lane.
             let hash = Argon2::default().hash_password(password.as_bytes());
-            hash.map(|hash| hash.to_string())
-                .map_err(|error| UserError::Hash(error.to_string()))
+            hash.map(|hash| hash.to_string()).map_err(|error| UserError::Hash(error.to_string()))
         })
         .await
     }
@@ -286,11 +256,8 @@ impl Users {
             return Ok(false);
         }
         self.computed(move || {
-            let hash =
-                PasswordHash::new(&hash).map_err(|error| UserError::Hash(error.to_string()))?;
-            Ok(Argon2::default()
-                .verify_password(password.as_bytes(), &hash)
-                .is_ok())
+            let hash = PasswordHash::new(&hash).map_err(|error| UserError::Hash(error.to_string()))?;
+            Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         })
         .await
     }
@@ -299,14 +266,8 @@ impl Users {
         &self,
         work: impl FnOnce() -> Result<T, UserError> + Send + 'static,
     ) -> Result<T, UserError> {
-        let _turn = self
-            .hashing
-            .acquire()
-            .await
-            .map_err(|error| UserError::Hash(error.to_string()))?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| UserError::Hash(error.to_string()))?
+        let _turn = self.hashing.acquire().await.map_err(|error| UserError::Hash(error.to_string()))?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| UserError::Hash(error.to_string()))?
     }
 }
 
@@ -316,14 +277,8 @@ fn email(text: &str) -> Result<String, UserError> {
     let text = text.trim().to_lowercase();
     let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     match text.split_once('@') {
-        Some((local, host))
-            if plain && !local.is_empty() && !host.is_empty() && !host.contains('@') =>
-        {
-            if text.len() <= LENGTH_MAX {
-                Ok(text)
-            } else {
-                Err(UserError::EmailInvalid)
-            }
+        Some((local, host)) if plain && !local.is_empty() && !host.is_empty() && !host.contains('@') => {
+            if text.len() <= LENGTH_MAX { Ok(text) } else { Err(UserError::EmailInvalid) }
         }
         _ => Err(UserError::EmailInvalid),
     }
@@ -333,14 +288,10 @@ struct UserRow(User);
 
 impl FromRow<'_, PgRow> for UserRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let role: Role = row
-            .try_get::<&str, _>("role")?
-            .parse()
-            .map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+        let role: Role = row.try_get::<&str, _>("role")?.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
         let mut permissions = role.permissions();
         for text in row.try_get::<Vec<String>, _>("permissions")? {
-            permissions
-                .extend([Permission::parse(&text).map_err(|e| sqlx::Error::Decode(Box::new(e)))?]);
+            permissions.extend([Permission::parse(&text).map_err(|e| sqlx::Error::Decode(Box::new(e)))?]);
         }
         Ok(Self(User {
             id: row.try_get("id")?,

@@ -130,7 +130,8 @@ mod tests {
         assert!(tokens.verify(&signed(&Header::new(Algorithm::HS256), &good, SECRET)).is_none(), "type JWT");
         let hs512 = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::HS512) };
         assert!(tokens.verify(&signed(&hs512, &good, SECRET)).is_none(), "another algorithm");
-        let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJzdWIiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ.";
+        let none =
+            "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJzdWIiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ.";
         assert!(tokens.verify(none).is_none(), "no signature");
         let mut tampered = tokens.issue(Uuid::nil(), 1);
         tampered.insert(tampered.len() / 2, 'A');

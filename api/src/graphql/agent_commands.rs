@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use domain::agent::{Agent, Capability, Command};
-use domain::{Label, Personal, PersonName, ShortText, TeamName};
+use domain::{Label, PersonName, Personal, ShortText, TeamName};
 use uuid::Uuid;
 
 use super::command::{CommandInput, CommandResult, Order, meant_agent};

@@ -4,7 +4,7 @@ use async_graphql::{Context, InputObject, Object, OneofObject, Result};
 use commands::EventStore;
 use domain::agent::Agent;
 use domain::call::{Call, Command, Destination};
-use domain::{Label, LongText, Personal, PersonName, QueueName, ShortText};
+use domain::{Label, LongText, PersonName, Personal, QueueName, ShortText};
 use uuid::Uuid;
 
 use super::command::{CommandInput, CommandResult, Order, meant_agent, permit_call};
@@ -309,7 +309,7 @@ impl CallCommands {
         let (agent_id, ring_timeout_ms) = (input.agent_id, input.ring_timeout_ms);
         permit_call(context, "call", "route", input.call_id, None).await?;
         Order::new(context, input.call_id, &input.command)?
-            .give_with::<Call>(async |store: &EventStore| {
+            .give_with::<Call, _>(|store: EventStore| async move {
                 let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
                 Ok(Command::Offer { agent_id, agent, ring_timeout_ms })
             })
@@ -375,12 +375,12 @@ impl CallCommands {
         let order = Order::new(context, input.call_id, &input.command)?;
         let to = match input.target {
             TransferTargetInput::AgentId(agent_id) => {
-                let command = async |store: &EventStore| {
+                let command = |store: EventStore| async move {
                     let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
                     let to = Destination::Agent { agent_id, agent, ring_timeout_ms };
                     Ok(Command::TransferBlind { leg, to })
                 };
-                return order.give_with::<Call>(command).await;
+                return order.give_with::<Call, _>(command).await;
             }
             TransferTargetInput::Queue(queue) => {
                 Destination::Queue { queue: text("target.queue", &queue, QueueName::parse)?, priority }
@@ -398,7 +398,7 @@ impl CallCommands {
         permit_call(context, "call", "update", input.call_id, None).await?;
         let (leg, agent_id, ring_timeout_ms) = (input.leg, input.agent_id, input.ring_timeout_ms);
         Order::new(context, input.call_id, &input.command)?
-            .give_with::<Call>(async |store: &EventStore| {
+            .give_with::<Call, _>(|store: EventStore| async move {
                 let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
                 Ok(Command::StartConsult { leg, agent_id, agent, ring_timeout_ms })
             })

@@ -5,12 +5,12 @@ use chrono::Utc;
 use commands::event_store::AppendError;
 use commands::{Envelope, EventStore, ExecuteError, LoadError, Outcome};
 use domain::call::Call;
-use domain::{Aggregate, AgentId, CallId, Refusal};
+use domain::{AgentId, Aggregate, CallId, Refusal};
 use uuid::Uuid;
 
 use super::scalars::Position;
 use crate::auth::{Permit, Reach, permission};
-use crate::error::{bad_input, coded, code, forbidden, internal, unavailable};
+use crate::error::{bad_input, code, coded, forbidden, internal, unavailable};
 
 /// Hint for a client that was refused for overload, in milliseconds.
 const RETRY_AFTER_MS: u32 = 250;
@@ -99,12 +99,11 @@ impl<'a> Order<'a> {
     }
 
     /// Gives a command whose facts are looked up at each try.
-    pub(crate) async fn give_with<A: Aggregate>(
-        self,
-        command: impl AsyncFn(&EventStore) -> Result<A::Command, LoadError>,
-    ) -> Result<CommandResult> {
-        let store = self.store;
-        let executed = store.execute_with::<A>(self.subject_id, &self.envelope, async || command(store).await).await;
+    pub(crate) async fn give_with<A: Aggregate, F>(self, command: impl Fn(EventStore) -> F) -> Result<CommandResult>
+    where
+        F: Future<Output = Result<A::Command, LoadError>>,
+    {
+        let executed = self.store.execute_with::<A, F>(self.subject_id, &self.envelope, command).await;
         self.result(executed)
     }
 
@@ -124,9 +123,7 @@ impl<'a> Order<'a> {
             })),
             Err(ExecuteError::Refused(refusal)) => refused(refusal.rule(), refusal.to_string()),
             Err(conflict @ ExecuteError::VersionConflict { .. }) => refused("VERSION_CONFLICT", conflict.to_string()),
-            Err(reused @ ExecuteError::KeyReused { .. }) => {
-                Err(bad_input("commandId", "COMMAND_ID_REUSED", reused))
-            }
+            Err(reused @ ExecuteError::KeyReused { .. }) => Err(bad_input("commandId", "COMMAND_ID_REUSED", reused)),
             Err(contended @ ExecuteError::Contended) => Err(coded(code::CONFLICT, contended.to_string())),
             Err(ExecuteError::Append(overload @ (AppendError::Overloaded | AppendError::ShuttingDown))) => {
                 Err(unavailable("OVERLOADED", &overload.to_string(), RETRY_AFTER_MS))
@@ -162,7 +159,7 @@ pub(crate) async fn permit_call(
 
 /// The agent that a command means: the one named, or the viewer's own.
 pub(crate) fn meant_agent(context: &Context<'_>, named: Option<AgentId>) -> Result<AgentId> {
-    named.or(context.viewer()?.user.agent_id).ok_or_else(|| {
-        bad_input("agentId", "AGENT_MISSING", "you are no agent yourself: say which agent you mean")
-    })
+    named
+        .or(context.viewer()?.user.agent_id)
+        .ok_or_else(|| bad_input("agentId", "AGENT_MISSING", "you are no agent yourself: say which agent you mean"))
 }

@@ -121,17 +121,14 @@ impl TranscriptCommands {
         let spoken = Personal::new(text("text", &input.text, SpokenText::parse)?);
         let model = text("model", &input.model, Label::parse)?;
         Order::new(context, call_id, &input.command)?
-            .give_with::<Transcript>(async |store: &EventStore| {
-                let call = StreamName { category: Category::Call, id: call_id };
-                Ok(Command::AddSegment {
-                    call_known: store.version(call).await? > 0,
-                    speaker: input.speaker.into(),
-                    begin_ms: input.begin_ms,
-                    end_ms: input.end_ms,
-                    text: spoken.clone(),
-                    confidence: input.confidence,
-                    model: model.clone(),
-                })
+            .give_with::<Transcript, _>(|store: EventStore| {
+                let (text, model) = (spoken.clone(), model.clone());
+                let AddTranscriptSegmentInput { speaker, begin_ms, end_ms, confidence, .. } = input;
+                async move {
+                    let call = StreamName { category: Category::Call, id: call_id };
+                    let (call_known, speaker) = (store.version(call).await? > 0, speaker.into());
+                    Ok(Command::AddSegment { call_known, speaker, begin_ms, end_ms, text, confidence, model })
+                }
             })
             .await
     }
@@ -164,14 +161,13 @@ impl TranscriptCommands {
         let model_version = text("modelVersion", &input.model_version, Label::parse)?;
         let emotions: BTreeMap<String, f64> = input.emotions.into_iter().map(|e| (e.name, e.share)).collect();
         Order::new(context, input.call_id, &input.command)?
-            .give_with::<Sentiment>(async |store: &EventStore| {
-                Ok(SentimentCommand::Score {
-                    segment: store.aggregate::<Transcript>(input.call_id).await?.state.segment(input.segment),
-                    score: input.score,
-                    emotions: emotions.clone(),
-                    model: model.clone(),
-                    model_version: model_version.clone(),
-                })
+            .give_with::<Sentiment, _>(|store: EventStore| {
+                let (emotions, model, model_version) = (emotions.clone(), model.clone(), model_version.clone());
+                async move {
+                    let transcript = store.aggregate::<Transcript>(input.call_id).await?.state;
+                    let (segment, score) = (transcript.segment(input.segment), input.score);
+                    Ok(SentimentCommand::Score { segment, score, emotions, model, model_version })
+                }
             })
             .await
     }

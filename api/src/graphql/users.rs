@@ -8,8 +8,6 @@ use uuid::Uuid;
 use crate::auth::{Auth, Permit, Require, TOKEN_LASTS};
 use crate::error::{bad_input, code, coded, internal};
 
-/// Most users on one page.
-const PAGE_MAX: i32 = 100;
 /// Most permissions given beside a role.
 const PERMISSIONS_MAX: usize = 50;
 
@@ -151,9 +149,8 @@ fn permissions(texts: &[String]) -> Result<Vec<Permission>> {
         let message = format!("at most {PERMISSIONS_MAX} permissions");
         return Err(bad_input("permissions", "TOO_MANY_PERMISSIONS", message));
     }
-    let parse = |text: &String| {
-        Permission::parse(text).map_err(|invalid| bad_input("permissions", invalid.code(), invalid))
-    };
+    let parse =
+        |text: &String| Permission::parse(text).map_err(|invalid| bad_input("permissions", invalid.code(), invalid));
     texts.iter().map(parse).collect()
 }
 
@@ -173,7 +170,7 @@ impl UserQuery {
     async fn users(
         &self,
         context: &Context<'_>,
-        #[graphql(default = 50, desc = "How many, 1 to 100.", validator(minimum = 1, maximum = "PAGE_MAX"))] first: i32,
+        #[graphql(default = 50, desc = "How many, 1 to 100.", validator(minimum = 1, maximum = 100))] first: i32,
         #[graphql(desc = "Those after this user.")] after: Option<Uuid>,
     ) -> Result<Vec<User>> {
         let page = context.data::<Auth>()?.users().page(after, i64::from(first)).await.map_err(refused)?;

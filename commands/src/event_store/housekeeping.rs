@@ -25,23 +25,15 @@ pub(super) async fn run(
         let position = *head.borrow_and_update();
         if position + partition_size / 2 > room_until {
             let wanted = position + partition_size;
-            match sqlx::query("SELECT ensure_event_partition($1)")
-                .bind(wanted)
-                .execute(&pool)
-                .await
-            {
+            match sqlx::query("SELECT ensure_event_partition($1)").bind(wanted).execute(&pool).await {
                 // The whole partition that holds `wanted` is there now.
-                Ok(_) => {
-                    room_until = (wanted - 1) / partition_size * partition_size + partition_size
-                }
+                Ok(_) => room_until = (wanted - 1) / partition_size * partition_size + partition_size,
                 Err(error) => {
                     tracing::warn!(%error, "the next partition of the log could not be made ahead")
                 }
             }
         }
-        let notified = sqlx::query("SELECT pg_notify($1, $2)")
-            .bind(EVENTS_CHANNEL)
-            .bind(position.to_string());
+        let notified = sqlx::query("SELECT pg_notify($1, $2)").bind(EVENTS_CHANNEL).bind(position.to_string());
         if let Err(error) = notified.execute(&pool).await {
             tracing::warn!(%error, position, "readers could not be notified");
             tokio::time::sleep(RETRY_PAUSE).await;

@@ -50,15 +50,9 @@ impl EventStore {
     ///
     /// # Errors
     /// The database does not answer, or is not migrated.
-    pub async fn start(
-        pool: PgPool,
-        tracker: &TaskTracker,
-        shutdown: CancellationToken,
-    ) -> Result<Self, sqlx::Error> {
+    pub async fn start(pool: PgPool, tracker: &TaskTracker, shutdown: CancellationToken) -> Result<Self, sqlx::Error> {
         let (position, partition_size): (Position, i64) =
-            sqlx::query_as("SELECT position, partition_size FROM event_log")
-                .fetch_one(&pool)
-                .await?;
+            sqlx::query_as("SELECT position, partition_size FROM event_log").fetch_one(&pool).await?;
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (head_moved, head) = watch::channel(position);
         let head_moved = Arc::new(head_moved);
@@ -67,15 +61,8 @@ impl EventStore {
             let writer = Writer::new(pool.clone(), Arc::clone(&waiting), Arc::clone(&head_moved));
             tracker.spawn(writer.run(shutdown.clone()));
         }
-        tracker.spawn(housekeeping::run(
-            pool.clone(),
-            head.clone(),
-            partition_size,
-            shutdown,
-        ));
-        Ok(Self {
-            inner: Arc::new(Inner { pool, queue, head }),
-        })
+        tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
+        Ok(Self { inner: Arc::new(Inner { pool, queue, head }) })
     }
 
     /// Appends events to one stream, or answers with what an earlier append under the same key did.
@@ -85,19 +72,13 @@ impl EventStore {
     /// that it is applied at most once.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.events.is_empty() || append.events.len() > APPEND_EVENTS_MAX {
-            return Err(AppendError::EventCount {
-                count: append.events.len(),
-                count_max: APPEND_EVENTS_MAX,
-            });
+            return Err(AppendError::EventCount { count: append.events.len(), count_max: APPEND_EVENTS_MAX });
         }
         let (reply, answer) = oneshot::channel();
-        self.inner
-            .queue
-            .try_send(Pending { append, reply })
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => AppendError::ShuttingDown,
-            })?;
+        self.inner.queue.try_send(Pending { append, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::ShuttingDown,
+        })?;
         // A writer that dies with the request in hand drops the reply: whether it was committed is not known here.
         answer.await.unwrap_or(Err(AppendError::OutcomeUnknown))
     }
@@ -106,11 +87,7 @@ impl EventStore {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn load(
-        &self,
-        stream: StreamName,
-        after: Version,
-    ) -> Result<Vec<Recorded>, sqlx::Error> {
+    pub async fn load(&self, stream: StreamName, after: Version) -> Result<Vec<Recorded>, sqlx::Error> {
         read::stream(&self.inner.pool, stream, after).await
     }
 
@@ -119,9 +96,7 @@ impl EventStore {
     /// # Errors
     /// The database does not answer.
     pub async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, sqlx::Error> {
-        outcome::find_keys(&self.inner.pool, &[key])
-            .await
-            .map(|mut found| found.pop())
+        outcome::find_keys(&self.inner.pool, &[key]).await.map(|mut found| found.pop())
     }
 
     /// Version of a stream; 0 when it does not exist.

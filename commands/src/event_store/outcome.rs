@@ -26,9 +26,7 @@ impl Failure {
         };
         match database.code().as_deref() {
             // Codes of PostgreSQL, appendix A: serialization failure, deadlock, lock and statement time-outs, resources.
-            Some("40001" | "40P01" | "55P03" | "57014" | "53000" | "53100" | "53200" | "53300") => {
-                Self::Retry(error)
-            }
+            Some("40001" | "40P01" | "55P03" | "57014" | "53000" | "53100" | "53200" | "53300") => Self::Retry(error),
             // The server is going down; by the manual the transaction was rolled back, but the connection is gone too.
             Some("57P01" | "57P02" | "57P03") => Self::Unknown(error),
             // "no partition of relation found for row"
@@ -45,33 +43,22 @@ pub(super) fn again(error: &sqlx::Error) -> sqlx::Error {
 
 /// What was appended under some keys; those never applied are missing from the answer.
 pub(super) async fn find_keys(pool: &PgPool, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
-    let rows: Vec<(String, Uuid, String, Version, Position)> = sqlx::query_as(
-        "SELECT key, stream_id, category, version, position FROM append_keys WHERE key = ANY($1)",
-    )
-    .bind(keys)
-    .fetch_all(pool)
-    .await?;
+    let rows: Vec<(String, Uuid, String, Version, Position)> =
+        sqlx::query_as("SELECT key, stream_id, category, version, position FROM append_keys WHERE key = ANY($1)")
+            .bind(keys)
+            .fetch_all(pool)
+            .await?;
     rows.into_iter()
         .map(|(key, id, category, version, position)| {
-            let category: Category = category
-                .parse()
-                .map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
-            Ok(KeyRecord {
-                key,
-                stream: StreamName { category, id },
-                version,
-                position,
-            })
+            let category: Category = category.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+            Ok(KeyRecord { key, stream: StreamName { category, id }, version, position })
         })
         .collect()
 }
 
 /// Makes the partitions that a batch needs.
 pub(super) async fn make_room(pool: &PgPool, batch: &[Pending]) -> Result<(), sqlx::Error> {
-    let count = batch
-        .iter()
-        .map(|pending| pending.append.events.len())
-        .sum::<usize>();
+    let count = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     sqlx::query(
         "SELECT ensure_event_partition(at)

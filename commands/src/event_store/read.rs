@@ -7,11 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Row};
 
 /// Events of one stream after a version.
-pub(super) async fn stream(
-    pool: &PgPool,
-    stream: StreamName,
-    after: Version,
-) -> Result<Vec<Recorded>, sqlx::Error> {
+pub(super) async fn stream(pool: &PgPool, stream: StreamName, after: Version) -> Result<Vec<Recorded>, sqlx::Error> {
     let rows: Vec<EventRow> = sqlx::query_as(
         "SELECT position, id, stream_id, category, version, type, schema_version, occurred_at, recorded_at, actor,
                 correlation_id, causation_id, trace, payload
@@ -41,23 +37,14 @@ pub(crate) struct EventRow(pub(crate) Recorded);
 
 impl FromRow<'_, PgRow> for EventRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let category = row
-            .try_get::<&str, _>("category")?
-            .parse()
-            .map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
-        let actor = row
-            .try_get::<&str, _>("actor")?
-            .parse()
-            .map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+        let category = row.try_get::<&str, _>("category")?.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+        let actor = row.try_get::<&str, _>("actor")?.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
         // `json` keeps the text as it was stored, so no parsing is needed to hand it on.
         let payload: sqlx::types::Json<Box<RawValue>> = row.try_get("payload")?;
         Ok(Self(Recorded {
             id: row.try_get("id")?,
             position: row.try_get::<Position, _>("position")?,
-            stream: StreamName {
-                category,
-                id: row.try_get("stream_id")?,
-            },
+            stream: StreamName { category, id: row.try_get("stream_id")? },
             version: row.try_get("version")?,
             event_type: row.try_get("type")?,
             schema_version: row.try_get("schema_version")?,

@@ -44,13 +44,7 @@ impl Writer {
         waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
         head_moved: Arc<watch::Sender<Position>>,
     ) -> Self {
-        Self {
-            pool,
-            waiting,
-            head_moved,
-            connection: None,
-            held_back: VecDeque::new(),
-        }
+        Self { pool, waiting, head_moved, connection: None, held_back: VecDeque::new() }
     }
 
     /// Appends until shutdown, then what is still queued, then ends.
@@ -94,8 +88,7 @@ impl Writer {
         let mut keys = HashSet::with_capacity(candidates.len());
         let mut batch = Vec::with_capacity(candidates.len());
         for pending in candidates {
-            let fits =
-                !streams.contains(&pending.append.stream) && !keys.contains(&pending.append.key);
+            let fits = !streams.contains(&pending.append.stream) && !keys.contains(&pending.append.key);
             // Marked even when held back, so that a third append of the stream does not overtake the second.
             streams.insert(pending.append.stream);
             keys.insert(pending.append.key.clone());
@@ -117,12 +110,9 @@ impl Writer {
             };
             match failure {
                 Failure::Refused(error) if batch.len() == 1 => {
-                    return batch.into_iter().for_each(|p| {
-                        drop(
-                            p.reply
-                                .send(Err(AppendError::Refused(outcome::again(&error)))),
-                        )
-                    });
+                    return batch
+                        .into_iter()
+                        .for_each(|p| drop(p.reply.send(Err(AppendError::Refused(outcome::again(&error))))));
                 }
                 // One of the batch is at fault and took the others down with it: each on its own finds out which.
                 Failure::Refused(error) => {
@@ -150,9 +140,7 @@ impl Writer {
                 return;
             }
             if Instant::now() >= deadline {
-                return batch
-                    .into_iter()
-                    .for_each(|p| drop(p.reply.send(Err(AppendError::OutcomeUnknown))));
+                return batch.into_iter().for_each(|p| drop(p.reply.send(Err(AppendError::OutcomeUnknown))));
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
@@ -161,10 +149,7 @@ impl Writer {
     /// Answers what the log already holds; returns the rest, which the next try may send again: `append_batch` checks
     /// the key under the stream's lock, so an append that a dying backend still commits is not doubled.
     async fn resolve(&mut self, batch: Vec<Pending>) -> Vec<Pending> {
-        let keys: Vec<&str> = batch
-            .iter()
-            .map(|pending| pending.append.key.as_str())
-            .collect();
+        let keys: Vec<&str> = batch.iter().map(|pending| pending.append.key.as_str()).collect();
         let Ok(found) = outcome::find_keys(&self.pool, &keys).await else {
             return batch;
         };
@@ -175,11 +160,7 @@ impl Writer {
                     self.moved_to(record.position);
                     // Applied by this very append, not by an earlier one.
                     let (version, position) = (record.version, record.position);
-                    drop(pending.reply.send(Ok(Appended {
-                        version,
-                        position,
-                        already_applied: false,
-                    })));
+                    drop(pending.reply.send(Ok(Appended { version, position, already_applied: false })));
                 }
                 None => rest.push(pending),
             }
@@ -211,29 +192,19 @@ impl Writer {
     }
 
     fn answer(&self, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-        let head = verdicts
-            .iter()
-            .filter(|v| v.verdict == APPENDED)
-            .filter_map(|v| v.position)
-            .max();
+        let head = verdicts.iter().filter(|v| v.verdict == APPENDED).filter_map(|v| v.position).max();
         if let Some(head) = head {
             self.moved_to(head);
         }
         for (pending, verdict) in batch.into_iter().zip(verdicts) {
             let answer = match (verdict.verdict, verdict.position) {
-                (APPENDED, Some(position)) => Ok(Appended {
-                    version: verdict.version,
-                    position,
-                    already_applied: false,
-                }),
-                (ALREADY_APPLIED, Some(position)) => Ok(Appended {
-                    version: verdict.version,
-                    position,
-                    already_applied: true,
-                }),
-                _ => Err(AppendError::Conflict {
-                    actual: verdict.version,
-                }),
+                (APPENDED, Some(position)) => {
+                    Ok(Appended { version: verdict.version, position, already_applied: false })
+                }
+                (ALREADY_APPLIED, Some(position)) => {
+                    Ok(Appended { version: verdict.version, position, already_applied: true })
+                }
+                _ => Err(AppendError::Conflict { actual: verdict.version }),
             };
             // Nobody may be listening any more; the append stands all the same.
             drop(pending.reply.send(answer));
@@ -260,10 +231,7 @@ struct Verdict {
 }
 
 /// One round trip, one transaction: a statement outside `BEGIN` commits by itself.
-async fn append_batch(
-    connection: &mut sqlx::PgConnection,
-    batch: &[Pending],
-) -> Result<Vec<Verdict>, sqlx::Error> {
+async fn append_batch(connection: &mut sqlx::PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
     let appends = || batch.iter().map(|pending| &pending.append);
     let events = || appends().flat_map(|append| &append.events);
     let expected = |append: &Append| match append.expected {
@@ -271,26 +239,16 @@ async fn append_batch(
         Expected::Exact(version) => Some(version),
     };
     let stream = |append: &Append| -> StreamName { append.stream };
-    let requests = (1_i32..)
-        .zip(appends())
-        .flat_map(|(index, append)| vec![index; append.events.len()]);
+    let requests = (1_i32..).zip(appends()).flat_map(|(index, append)| vec![index; append.events.len()]);
     let verdicts: Vec<Verdict> = sqlx::query_as(
         "SELECT verdict, version, position
          FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(appends().map(|a| a.key.as_str()).collect::<Vec<_>>())
     .bind(appends().map(|a| stream(a).id).collect::<Vec<_>>())
-    .bind(
-        appends()
-            .map(|a| stream(a).category.as_str())
-            .collect::<Vec<_>>(),
-    )
+    .bind(appends().map(|a| stream(a).category.as_str()).collect::<Vec<_>>())
     .bind(appends().map(expected).collect::<Vec<Option<Version>>>())
-    .bind(
-        appends()
-            .map(|a| i32::try_from(a.events.len()).unwrap_or(i32::MAX))
-            .collect::<Vec<_>>(),
-    )
+    .bind(appends().map(|a| i32::try_from(a.events.len()).unwrap_or(i32::MAX)).collect::<Vec<_>>())
     .bind(requests.collect::<Vec<_>>())
     .bind(events().map(|e| e.id).collect::<Vec<_>>())
     .bind(events().map(|e| e.event_type).collect::<Vec<_>>())
@@ -306,10 +264,6 @@ async fn append_batch(
     if verdicts.len() == batch.len() {
         Ok(verdicts)
     } else {
-        Err(sqlx::Error::Protocol(format!(
-            "{} verdicts on {} appends",
-            verdicts.len(),
-            batch.len()
-        )))
+        Err(sqlx::Error::Protocol(format!("{} verdicts on {} appends", verdicts.len(), batch.len())))
     }
 }

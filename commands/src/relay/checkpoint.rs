@@ -39,12 +39,7 @@ impl Checkpoint {
     }
 
     /// Stores progress. `false`: another leader has taken over, or the topic is being published anew.
-    pub(super) async fn store(
-        &self,
-        pool: &PgPool,
-        topic: &str,
-        epoch: i64,
-    ) -> Result<bool, sqlx::Error> {
+    pub(super) async fn store(&self, pool: &PgPool, topic: &str, epoch: i64) -> Result<bool, sqlx::Error> {
         let stored = sqlx::query(
             "UPDATE relay_checkpoints SET position = $3, previous = $4, updated_at = now()
              WHERE topic = $1 AND epoch = $2",
@@ -60,11 +55,7 @@ impl Checkpoint {
 
     /// The checkpoint just before `from`, computed from the log: `previous` is a pure function of the log and the number
     /// of partitions, so records that are sent again are the same records.
-    pub(super) async fn before(
-        pool: &PgPool,
-        from: Position,
-        partitions: i32,
-    ) -> Result<Self, sqlx::Error> {
+    pub(super) async fn before(pool: &PgPool, from: Position, partitions: i32) -> Result<Self, sqlx::Error> {
         let mut previous = vec![0_i64; usize::try_from(partitions).unwrap_or(0)];
         let mut missing = previous.len();
         let mut upper = from;
@@ -86,10 +77,7 @@ impl Checkpoint {
             }
             upper = lower;
         }
-        Ok(Self {
-            position: from - 1,
-            previous,
-        })
+        Ok(Self { position: from - 1, previous })
     }
 }
 
@@ -103,11 +91,12 @@ pub(super) async fn publish_from(
 ) -> Result<(), sqlx::Error> {
     let checkpoint = Checkpoint::before(pool, from.max(1), partitions).await?;
     let mut transaction = pool.begin().await?;
-    let epoch: Option<i64> =
-        sqlx::query_scalar("UPDATE leases SET epoch = epoch + 1, expires_at = '-infinity' WHERE name = $1 RETURNING epoch")
-            .bind(lease)
-            .fetch_optional(&mut *transaction)
-            .await?;
+    let epoch: Option<i64> = sqlx::query_scalar(
+        "UPDATE leases SET epoch = epoch + 1, expires_at = '-infinity' WHERE name = $1 RETURNING epoch",
+    )
+    .bind(lease)
+    .fetch_optional(&mut *transaction)
+    .await?;
     sqlx::query(
         "INSERT INTO relay_checkpoints (topic, position, previous, epoch) VALUES ($1, $2, $3, $4)
          ON CONFLICT ON CONSTRAINT relay_checkpoints_key DO UPDATE

@@ -87,25 +87,14 @@ pub(super) async fn lead(
 }
 
 impl<'a> Leader<'a> {
-    async fn begin(
-        pool: &'a PgPool,
-        config: &'a RelayConfig,
-        lease: &'a Lease,
-    ) -> Result<Self, RelayError> {
+    async fn begin(pool: &'a PgPool, config: &'a RelayConfig, lease: &'a Lease) -> Result<Self, RelayError> {
         let partitions = topic::ensure(config).await?;
-        let store = sqlx::query_scalar("SELECT epoch FROM event_log")
-            .fetch_one(pool)
-            .await?;
-        let checkpoint =
-            Checkpoint::take_over(pool, &config.topic, partitions, lease.epoch).await?;
+        let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(pool).await?;
+        let checkpoint = Checkpoint::take_over(pool, &config.topic, partitions, lease.epoch).await?;
         let expected = i32::try_from(checkpoint.previous.len()).unwrap_or(i32::MAX);
         if expected != partitions {
             let topic = config.topic.clone();
-            return Err(RelayError::PartitionCount {
-                topic,
-                found: partitions,
-                expected,
-            });
+            return Err(RelayError::PartitionCount { topic, found: partitions, expected });
         }
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &config.brokers)
@@ -114,10 +103,7 @@ impl<'a> Leader<'a> {
             .set("linger.ms", "1")
             // A queued record never times out: that would leave a hole behind which later records are delivered.
             .set("message.timeout.ms", "0")
-            .set(
-                "queue.buffering.max.messages",
-                (IN_FLIGHT_MAX * 2).to_string(),
-            )
+            .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false")
             .create()?;
@@ -162,11 +148,7 @@ impl<'a> Leader<'a> {
     async fn send(&mut self, event: &Recorded) -> Result<(), RelayError> {
         let partition = partition_of(event.stream.id, self.partitions);
         let slot = usize::try_from(partition).unwrap_or(0);
-        let place = Place {
-            previous: self.sent.previous[slot],
-            epoch: self.lease.epoch,
-            store: self.store,
-        };
+        let place = Place { previous: self.sent.previous[slot], epoch: self.lease.epoch, store: self.store };
         let key = event.stream.id.to_string();
         let mut record = FutureRecord::to(&self.config.topic)
             .partition(partition)
@@ -188,11 +170,7 @@ impl<'a> Leader<'a> {
         };
         self.sent.position = event.position;
         self.sent.previous[slot] = event.position;
-        self.in_flight.push_back(InFlight {
-            position: event.position,
-            slot,
-            delivery,
-        });
+        self.in_flight.push_back(InFlight { position: event.position, slot, delivery });
         Ok(())
     }
 
@@ -206,9 +184,7 @@ impl<'a> Leader<'a> {
         self.in_flight.pop_front();
         // Any failure ends the term: a new producer starts at the checkpoint. Nothing is sent again by hand inside one
         // producer, because that would break the order.
-        delivered
-            .map_err(|_| RelayError::Dropped)?
-            .map_err(|(error, _)| error)?;
+        delivered.map_err(|_| RelayError::Dropped)?.map_err(|(error, _)| error)?;
         self.acknowledged.position = position;
         self.acknowledged.previous[slot] = position;
         Ok(())
@@ -230,11 +206,7 @@ impl<'a> Leader<'a> {
         if !due || self.acknowledged.position == self.stored {
             return Ok(());
         }
-        if !self
-            .acknowledged
-            .store(self.pool, &self.config.topic, self.lease.epoch)
-            .await?
-        {
+        if !self.acknowledged.store(self.pool, &self.config.topic, self.lease.epoch).await? {
             return Err(RelayError::Deposed);
         }
         self.stored = self.acknowledged.position;
@@ -247,11 +219,7 @@ impl<'a> Leader<'a> {
             return Ok(());
         }
         self.renew_next = Instant::now() + LEASE_RENEWED_EVERY;
-        if self.lease.renew(self.pool).await? {
-            Ok(())
-        } else {
-            Err(RelayError::Deposed)
-        }
+        if self.lease.renew(self.pool).await? { Ok(()) } else { Err(RelayError::Deposed) }
     }
 
     /// Waits for what is in flight and stores it. Dropping a producer would throw queued records away.

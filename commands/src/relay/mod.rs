@@ -49,9 +49,7 @@ pub enum RelayError {
     #[error("Kafka: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),
     /// The topic has another number of partitions than the checkpoint.
-    #[error(
-        "topic {topic} has {found} partitions, but was published to {expected}; a key would change its partition"
-    )]
+    #[error("topic {topic} has {found} partitions, but was published to {expected}; a key would change its partition")]
     PartitionCount {
         /// The topic.
         topic: String,
@@ -71,12 +69,7 @@ pub enum RelayError {
 /// Carries the log to Kafka until shutdown. `head` wakes it for appends of this process; others wake it by notification.
 ///
 /// A term that fails is logged and begun anew: the relay outlives every failure of Kafka and PostgreSQL.
-pub async fn run(
-    pool: PgPool,
-    config: RelayConfig,
-    head: watch::Receiver<Position>,
-    shutdown: CancellationToken,
-) {
+pub async fn run(pool: PgPool, config: RelayConfig, head: watch::Receiver<Position>, shutdown: CancellationToken) {
     let holder = Uuid::new_v4();
     while !shutdown.is_cancelled() {
         let lease = match Lease::acquire(&pool, &lease_name(&config.topic), holder).await {
@@ -106,20 +99,9 @@ pub async fn run(
 ///
 /// # Errors
 /// PostgreSQL or Kafka do not answer.
-pub async fn publish_from(
-    pool: &PgPool,
-    config: &RelayConfig,
-    from: Position,
-) -> Result<(), RelayError> {
+pub async fn publish_from(pool: &PgPool, config: &RelayConfig, from: Position) -> Result<(), RelayError> {
     let partitions = topic::ensure(config).await?;
-    checkpoint::publish_from(
-        pool,
-        &lease_name(&config.topic),
-        &config.topic,
-        partitions,
-        from,
-    )
-    .await?;
+    checkpoint::publish_from(pool, &lease_name(&config.topic), &config.topic, partitions, from).await?;
     Ok(())
 }
 
@@ -128,8 +110,7 @@ pub async fn publish_from(
 /// # Errors
 /// The database does not answer.
 pub async fn position(pool: &PgPool, topic: &str) -> Result<Position, sqlx::Error> {
-    let position =
-        sqlx::query_scalar("SELECT position FROM relay_checkpoints WHERE topic = $1").bind(topic);
+    let position = sqlx::query_scalar("SELECT position FROM relay_checkpoints WHERE topic = $1").bind(topic);
     Ok(position.fetch_optional(pool).await?.unwrap_or(0))
 }
 

@@ -10,12 +10,8 @@ use uuid::Uuid;
 pub fn partition_of(stream_id: Uuid, count: i32) -> i32 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let hash = stream_id
-        .as_bytes()
-        .iter()
-        .fold(OFFSET_BASIS, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
-        });
+    let hash =
+        stream_id.as_bytes().iter().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
     let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
     let count = u64::try_from(count.max(1)).unwrap_or(1);
     i32::try_from(folded % count).unwrap_or(0)
@@ -28,14 +24,8 @@ mod tests {
     #[test]
     fn stays_what_it_was() {
         // Written down once: a changed hash would send a call's later events to another partition.
-        let known = [
-            ("00000000-0000-0000-0000-000000000000", 12),
-            ("0192f0c1-2b3a-7c4d-8e5f-001122334455", 12),
-        ];
-        let found: Vec<i32> = known
-            .iter()
-            .map(|(id, n)| partition_of(id.parse().unwrap_or_default(), *n))
-            .collect();
+        let known = [("00000000-0000-0000-0000-000000000000", 12), ("0192f0c1-2b3a-7c4d-8e5f-001122334455", 12)];
+        let found: Vec<i32> = known.iter().map(|(id, n)| partition_of(id.parse().unwrap_or_default(), *n)).collect();
         assert_eq!(found, [1, 11]);
     }
 
@@ -43,12 +33,8 @@ mod tests {
     fn spreads_evenly() {
         let mut counts = [0_u32; 12];
         for n in 0..12_000_u128 {
-            counts[usize::try_from(partition_of(Uuid::from_u128(n << 64 | n), 12)).unwrap_or(0)] +=
-                1;
+            counts[usize::try_from(partition_of(Uuid::from_u128(n << 64 | n), 12)).unwrap_or(0)] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (800..1_200).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
     }
 }

@@ -23,10 +23,7 @@ pub(super) fn headers(event: &Recorded, place: Place) -> OwnedHeaders {
     let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
     let mut headers = OwnedHeaders::new_with_capacity(18);
     let mut add = |key: &str, value: &str| {
-        headers = std::mem::take(&mut headers).insert(Header {
-            key,
-            value: Some(value),
-        });
+        headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
     };
     add("ce_specversion", "1.0");
     add("ce_id", &event.id.to_string());

@@ -16,17 +16,13 @@ const RETENTION_MS: &str = "1209600000";
 
 /// Makes the topic if it is missing; answers how many partitions it has.
 pub(super) async fn ensure(config: &RelayConfig) -> Result<i32, RelayError> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &config.brokers)
-        .set("client.id", "voice-relay-admin")
-        .create()?;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &config.brokers).set("client.id", "voice-relay-admin").create()?;
     // -1: the broker's own default replication factor.
     let topic = NewTopic::new(&config.topic, PARTITIONS, TopicReplication::Fixed(-1))
         .set("retention.ms", RETENTION_MS)
         .set("cleanup.policy", "delete");
-    let options = AdminOptions::new()
-        .request_timeout(Some(ANSWER_WITHIN))
-        .operation_timeout(Some(ANSWER_WITHIN));
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN)).operation_timeout(Some(ANSWER_WITHIN));
     for created in admin.create_topics([&topic], &options).await? {
         match created {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -35,15 +31,9 @@ pub(super) async fn ensure(config: &RelayConfig) -> Result<i32, RelayError> {
     }
     let name = config.topic.clone();
     // Blocks on the network, so not on a thread of the runtime.
-    let metadata = tokio::task::spawn_blocking(move || {
-        admin.inner().fetch_metadata(Some(&name), ANSWER_WITHIN)
-    })
-    .await;
+    let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), ANSWER_WITHIN)).await;
     let metadata = metadata.map_err(|_| KafkaError::Canceled)??;
-    let count = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
+    let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     if count == 0 {
         // Just created, and not known everywhere yet.
         return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable).into());

@@ -1,0 +1,397 @@
+//! Agents: queries and the board.
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, Enum, Object, Result, SimpleObject, Subscription};
+use chrono::{DateTime, Utc};
+use domain::Category;
+use domain::agent::Capability as AgentCapability;
+use futures_util::Stream;
+use projections::Decoded;
+use projections::log::of_stream_id;
+use projections::models::agents::{
+    self, AgentCursor, AgentFilter, AgentProfile, AgentView, BOARD_AGENTS_MAX, Dimension, IntervalRow,
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::call_types::LegState;
+use super::calls::HISTORY_EVENTS;
+use super::pages::{PageArgs, bad_cursor};
+use super::scalars::{Position, Presence};
+use crate::auth::{Permit, Require};
+use crate::cursor::Cursors;
+use crate::error::{bad_input, internal};
+use crate::views::{PageError, Pages, Views, Watch, flatten};
+
+/// Intervals of an agent on one page of history.
+const INTERVALS_MAX: i64 = 1_000;
+const MODEL: &str = "agents";
+
+/// What an agent does, as one word for a tile. Of what holds at the same time, the first in this list is shown.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "projections::models::agents::Activity")]
+pub(crate) enum Activity {
+    /// In a conversation: with a customer, held or not, or with a colleague.
+    OnContact,
+    /// Working after a conversation.
+    AfterContactWork,
+    /// The phone rings.
+    Ringing,
+    /// Ready for a conversation.
+    Available,
+    /// Away from the desk for a short time.
+    Away,
+    /// On a paid break.
+    OnBreak,
+    /// At lunch or dinner.
+    AtMeal,
+    /// In a meeting.
+    InMeeting,
+    /// In training.
+    InTraining,
+    /// Not working.
+    SignedOut,
+}
+
+/// What an interval is about.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "projections::models::agents::Dimension")]
+enum AgentDimension {
+    /// Signed out, or a presence.
+    Presence,
+    /// State of one leg; intervals of different legs may overlap.
+    Contact,
+    /// The tile.
+    Activity,
+}
+
+/// Something an agent can do, and how well.
+#[derive(SimpleObject)]
+struct Capability {
+    /// What: a language, a product, a task.
+    name: String,
+    /// How well, from 1 (learning) to 10 (expert).
+    level: u8,
+}
+
+impl From<AgentCapability> for Capability {
+    fn from(capability: AgentCapability) -> Self {
+        Self { name: capability.name.as_str().to_owned(), level: capability.level }
+    }
+}
+
+/// A leg an agent has now.
+#[derive(SimpleObject)]
+struct Contact {
+    /// The call.
+    call_id: Uuid,
+    /// The leg.
+    leg: u32,
+    /// What happens on it.
+    state: LegState,
+    /// Since when.
+    state_since: DateTime<Utc>,
+    /// Opened by a colleague who asked.
+    consult: bool,
+}
+
+/// An agent.
+#[derive(SimpleObject)]
+pub(crate) struct Agent {
+    /// Identity.
+    agent_id: Uuid,
+    /// Name.
+    name: String,
+    /// The team.
+    team: Option<String>,
+    /// How many conversations at once.
+    capacity: u8,
+    /// What the agent can do.
+    capabilities: Vec<Capability>,
+    /// Presence; null: signed out.
+    presence: Option<Presence>,
+    /// Why the agent has this presence.
+    presence_reason: Option<String>,
+    /// Since when.
+    presence_since: Option<DateTime<Utc>>,
+    /// The tile: of contacts and presence, what comes first in the order of `Activity`.
+    activity: Activity,
+    /// Since when.
+    activity_since: Option<DateTime<Utc>>,
+    /// Legs the agent has, in order of their begin.
+    contacts: Vec<Contact>,
+    /// Version of the agent's own stream; for `expectedVersion`. Null where the agent is shown as of an instant.
+    version: Option<i64>,
+    /// Place of the last event that changed the agent. Null where the agent is shown as of an instant.
+    position: Option<Position>,
+}
+
+impl From<AgentView> for Agent {
+    fn from(view: AgentView) -> Self {
+        let AgentProfile { agent_id, name, team, capacity, capabilities } = view.profile;
+        let contact = |row: agents::ContactRow| Contact {
+            call_id: row.call_id,
+            leg: row.leg,
+            state: row.state.into(),
+            state_since: row.state_since,
+            consult: row.consult,
+        };
+        Self {
+            agent_id,
+            name: name.reveal().clone(),
+            team,
+            capacity,
+            capabilities: capabilities.into_iter().map(Into::into).collect(),
+            presence: view.presence.map(Into::into),
+            presence_reason: view.presence_reason,
+            presence_since: view.presence_since,
+            activity: view.activity.into(),
+            activity_since: view.activity_since,
+            contacts: view.contacts.into_iter().map(contact).collect(),
+            version: Some(view.version),
+            position: Some(Position(view.position)),
+        }
+    }
+}
+
+/// From when to when something was so.
+#[derive(SimpleObject)]
+struct AgentInterval {
+    /// What it is about.
+    dimension: AgentDimension,
+    /// What was so: a presence or `signed_out`, a leg's state, or an activity.
+    state: String,
+    /// Why, if that was said.
+    reason: Option<String>,
+    /// Begin.
+    began_at: DateTime<Utc>,
+    /// End; null: still so.
+    ended_at: Option<DateTime<Utc>>,
+    /// The call it was about.
+    call_id: Option<Uuid>,
+    /// The leg it was about.
+    leg: Option<u32>,
+}
+
+impl From<IntervalRow> for AgentInterval {
+    fn from(row: IntervalRow) -> Self {
+        Self {
+            dimension: row.dimension.into(),
+            state: row.state,
+            reason: row.reason,
+            began_at: row.began_at,
+            ended_at: row.ended_at,
+            call_id: row.call_id,
+            leg: row.leg,
+        }
+    }
+}
+
+/// Queries about agents.
+#[derive(Default)]
+pub(crate) struct AgentQuery;
+
+#[Object]
+impl AgentQuery {
+    /// One agent, as now or as then. Null: there is no such agent, or there was none then.
+    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    async fn agent(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The agent.")] agent_id: Uuid,
+        #[graphql(desc = "As it was at this instant, from history; absent: as it is.")] as_of: Option<DateTime<Utc>>,
+        #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
+    ) -> Result<Option<Agent>> {
+        context.permit("agent", "read", &[agent_id])?;
+        let views = context.data::<Views>()?;
+        let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
+        let Some(as_of) = as_of else {
+            let rows = agents::by_ids(&mut snapshot, &[agent_id]).await.map_err(|error| internal(&error))?;
+            return Ok(rows.into_iter().next().map(Into::into));
+        };
+        let Some(profile) = profile_at(views, agent_id, as_of).await? else { return Ok(None) };
+        let intervals = agents::intervals_at(&mut snapshot, Some(&[agent_id]), as_of).await;
+        Ok(Some(agent_at(profile, intervals.map_err(|error| internal(&error))?)))
+    }
+
+    /// Agents by name.
+    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection and its filters")]
+    async fn agents(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "In this team.")] team: Option<String>,
+        #[graphql(desc = "With one of these activities.")] activities: Option<Vec<Activity>>,
+        #[graphql(desc = "With this capability, at whatever level.")] capability: Option<String>,
+        #[graphql(desc = "How many from the beginning, 1 to 100; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
+    ) -> Result<Connection<String, Agent>> {
+        let activities = activities.unwrap_or_default().into_iter().map(Into::into).collect();
+        let filter = AgentFilter { team, activities, capability };
+        let page = PageArgs { first, after, last, before }.query::<AgentCursor>(context, "page:agents")?;
+        let views = context.data::<Views>()?;
+        let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
+        let rows = agents::page(&mut snapshot, &filter, page.cursor.as_ref(), page.limit, page.scroll).await;
+        let rows = rows.map_err(|error| internal(&error))?;
+        page.connection(context, rows, |row| (row.profile.name.clone(), row.profile.agent_id), Agent::from)
+    }
+
+    /// What an agent did between two instants, in one dimension, by begin; at most 1000 intervals. They are not cut to the
+    /// window.
+    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    async fn agent_intervals(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The agent.")] agent_id: Uuid,
+        #[graphql(desc = "In which dimension.")] dimension: AgentDimension,
+        #[graphql(desc = "Begin of the window.")] from: DateTime<Utc>,
+        #[graphql(desc = "End of the window, exclusive.")] before: DateTime<Utc>,
+    ) -> Result<Vec<AgentInterval>> {
+        context.permit("agent", "read", &[agent_id])?;
+        if before <= from {
+            return Err(bad_input("before", "WINDOW_EMPTY", "the window must end after it begins"));
+        }
+        let mut snapshot = context.data::<Views>()?.snapshot(&[MODEL], None).await?;
+        let dimension: Dimension = dimension.into();
+        let rows = agents::intervals(&mut snapshot, &[agent_id], dimension, from, before, INTERVALS_MAX).await;
+        Ok(rows.map_err(|error| internal(&error))?.into_iter().map(Into::into).collect())
+    }
+}
+
+/// The profile folded from the agent's own events up to an instant.
+async fn profile_at(views: &Views, agent_id: Uuid, as_of: DateTime<Utc>) -> Result<Option<AgentProfile>> {
+    let (mut profile, mut after) = (None, 0);
+    loop {
+        let page = of_stream_id(&views.database, agent_id, after, HISTORY_EVENTS).await;
+        let page = page.map_err(|error| internal(&error))?;
+        let Some(last) = page.last().map(|event| event.position) else { return Ok(profile) };
+        after = last;
+        for recorded in page.into_iter().filter(|event| event.stream.category == Category::Agent) {
+            if recorded.occurred_at > as_of {
+                return Ok(profile);
+            }
+            let event = recorded.decode().map_err(|error| internal(&error))?;
+            profile = AgentProfile::fold(profile, &Decoded { recorded: recorded.into(), event });
+        }
+    }
+}
+
+/// An agent at an instant: the profile of then, with what was so in each dimension.
+fn agent_at(profile: AgentProfile, intervals: Vec<IntervalRow>) -> Agent {
+    let of = |dimension| intervals.iter().find(move |row| row.dimension == dimension);
+    let (presence, activity) = (of(Dimension::Presence), of(Dimension::Activity));
+    let contact = |row: &IntervalRow| {
+        let state: projections::models::LegState = word(&row.state)?;
+        let (call_id, leg) = (row.call_id?, row.leg?);
+        Some(Contact { call_id, leg, state: state.into(), state_since: row.began_at, consult: false })
+    };
+    let presence_word = presence.and_then(|row| word::<domain::agent::Presence>(&row.state));
+    let activity_word = activity.and_then(|row| word::<agents::Activity>(&row.state));
+    Agent {
+        agent_id: profile.agent_id,
+        name: profile.name.reveal().clone(),
+        team: profile.team,
+        capacity: profile.capacity,
+        capabilities: profile.capabilities.into_iter().map(Into::into).collect(),
+        presence: presence_word.map(Into::into),
+        presence_reason: presence.and_then(|row| row.reason.clone()),
+        presence_since: presence.map(|row| row.began_at),
+        activity: activity_word.map_or(Activity::SignedOut, Into::into),
+        activity_since: activity.map(|row| row.began_at),
+        contacts: intervals.iter().filter(|row| row.dimension == Dimension::Contact).filter_map(contact).collect(),
+        version: None,
+        position: None,
+    }
+}
+
+/// A word of the read model as a value; none for a word it does not have, such as `signed_out` for a presence.
+fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
+}
+
+/// The board, or what changed on it.
+#[derive(SimpleObject)]
+struct AgentBoardChanged {
+    /// Goes on after this state: `after` of the next subscription.
+    cursor: String,
+    /// The agents are the whole board; otherwise they are those that changed.
+    snapshot: bool,
+    /// Agents as they are now.
+    agents: Vec<Agent>,
+    /// Agents that are not on this board any more: signed out without a contact, or in another team.
+    gone: Vec<Uuid>,
+}
+
+struct BoardPages {
+    views: Views,
+    watch: Watch,
+    cursors: Cursors,
+    scope: String,
+    team: Option<String>,
+    /// None: nothing was shown yet, begin with the whole board.
+    seen: Option<domain::Position>,
+    first: bool,
+}
+
+impl BoardPages {
+    fn is_on_board(&self, view: &AgentView) -> bool {
+        let works = view.activity != agents::Activity::SignedOut;
+        works && self.team.as_ref().is_none_or(|team| view.profile.team.as_ref() == Some(team))
+    }
+}
+
+impl Pages for BoardPages {
+    type Item = AgentBoardChanged;
+
+    async fn next(&mut self) -> Result<Option<Vec<AgentBoardChanged>>, PageError> {
+        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+            return Ok(None);
+        }
+        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let position = snapshot.position(MODEL).await?;
+        let (whole, rows) = match self.seen {
+            None => (true, agents::board(&mut snapshot, self.team.as_deref()).await?),
+            Some(seen) => (false, agents::changed_after(&mut snapshot, seen, None, BOARD_AGENTS_MAX).await?),
+        };
+        self.seen = Some(position.max(self.seen.unwrap_or(0)));
+        let (here, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|view| self.is_on_board(view));
+        if !whole && here.is_empty() && gone.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(Some(vec![AgentBoardChanged {
+            cursor: self.cursors.at(&self.scope, position),
+            snapshot: whole,
+            agents: here.into_iter().map(Into::into).collect(),
+            gone: gone.into_iter().map(|view| view.profile.agent_id).collect(),
+        }]))
+    }
+}
+
+/// Subscriptions to agents.
+#[derive(Default)]
+pub(crate) struct AgentSubscription;
+
+#[Subscription]
+impl AgentSubscription {
+    /// Agents who work: the whole board first, then those that changed. With `after`, only what changed since that cursor.
+    /// Shows the latest state of each agent.
+    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    async fn agent_board(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only this team.")] team: Option<String>,
+        #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = AgentBoardChanged> + use<>> {
+        let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("agentBoard:{team:?}"));
+        let seen = match after {
+            Some(after) => Some(cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?),
+            None => None,
+        };
+        let views = context.data::<Views>()?.clone();
+        let watch = views.watch(MODEL, None);
+        Ok(flatten(BoardPages { views, watch, cursors, scope, team, seen, first: true }))
+    }
+}

@@ -1,0 +1,76 @@
+//! The schema: one file a concept, commands beside their concept.
+
+mod agent_commands;
+mod agents;
+mod call_commands;
+mod call_types;
+mod calls;
+mod command;
+mod dashboard;
+mod events;
+mod pages;
+mod queues;
+mod scalars;
+mod sentiment;
+mod transcript_commands;
+mod transcripts;
+mod users;
+
+use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
+
+pub(crate) use dashboard::Zone;
+
+/// Deepest document. The deepest useful one, a page of calls with legs, has 6 levels; introspection has 13.
+const DEPTH_MAX: usize = 15;
+/// Most points of one document: a field counts 1, a page of calls its nodes.
+const COMPLEXITY_MAX: usize = 2_000;
+/// Most directives on one field.
+const DIRECTIVES_MAX: usize = 5;
+
+/// The `traceparent` header of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct TraceParent(pub(crate) String);
+
+/// Questions.
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(
+    calls::CallQuery,
+    agents::AgentQuery,
+    queues::QueueQuery,
+    dashboard::DashboardQuery,
+    transcripts::TranscriptQuery,
+    events::EventQuery,
+    users::UserQuery,
+);
+
+/// Commands.
+#[derive(MergedObject, Default)]
+pub(crate) struct Mutation(
+    call_commands::CallCommands,
+    agent_commands::AgentCommands,
+    transcript_commands::TranscriptCommands,
+    users::UserCommands,
+);
+
+/// What is pushed. Every payload carries a cursor; `after` goes on from there without gap or repetition.
+#[derive(MergedSubscription, Default)]
+pub(crate) struct Subscription(
+    calls::CallSubscription,
+    transcripts::TranscriptSubscription,
+    sentiment::SentimentSubscription,
+    agents::AgentSubscription,
+    queues::QueueSubscription,
+    dashboard::DashboardSubscription,
+    events::EventSubscription,
+);
+
+/// The schema without what its resolvers need.
+pub(crate) type VoiceSchema = Schema<Query, Mutation, Subscription>;
+
+/// The schema, to be given its data.
+pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .limit_depth(DEPTH_MAX)
+        .limit_complexity(COMPLEXITY_MAX)
+        .limit_directives(DIRECTIVES_MAX)
+}

@@ -1,0 +1,102 @@
+//! Pages after the Relay specification: `first`/`after`, `last`/`before`, opaque cursors.
+
+use async_graphql::connection::{Connection, Edge, EmptyFields};
+use async_graphql::{Context, OutputType, Result};
+use projections::models::Scroll;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cursor::{CursorError, Cursors};
+use crate::error::{bad_input, internal};
+
+/// Most nodes on a page.
+pub(crate) const PAGE_MAX: i32 = 100;
+/// Nodes on a page where nothing is said.
+pub(crate) const PAGE_DEFAULT: i32 = 20;
+
+/// The arguments of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct PageArgs {
+    pub(crate) first: Option<i32>,
+    pub(crate) after: Option<String>,
+    pub(crate) last: Option<i32>,
+    pub(crate) before: Option<String>,
+}
+
+/// Which rows to read: one more than asked for, to know whether there are more.
+pub(crate) struct PageQuery<K> {
+    pub(crate) cursor: Option<K>,
+    pub(crate) limit: i64,
+    pub(crate) scroll: Scroll,
+    scope: &'static str,
+}
+
+impl PageArgs {
+    /// Checks the arguments.
+    pub(crate) fn query<K: DeserializeOwned>(self, context: &Context<'_>, scope: &'static str) -> Result<PageQuery<K>> {
+        let (count, field, cursor, scroll) = match (self.first, self.last) {
+            (Some(_), Some(_)) => return Err(bad_input("last", "PAGE_AMBIGUOUS", "not together with first")),
+            (first, None) => {
+                if self.before.is_some() {
+                    return Err(bad_input("before", "PAGE_AMBIGUOUS", "only together with last"));
+                }
+                (first.unwrap_or(PAGE_DEFAULT), "first", self.after.map(|cursor| ("after", cursor)), Scroll::Forward)
+            }
+            (None, Some(last)) => {
+                if self.after.is_some() {
+                    return Err(bad_input("after", "PAGE_AMBIGUOUS", "only together with first"));
+                }
+                (last, "last", self.before.map(|cursor| ("before", cursor)), Scroll::Backward)
+            }
+        };
+        if !(1..=PAGE_MAX).contains(&count) {
+            return Err(bad_input(field, "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")));
+        }
+        let cursors = context.data::<Cursors>()?;
+        let cursor = cursor.map(|(field, cursor)| place(cursors, scope, field, &cursor)).transpose()?;
+        Ok(PageQuery { cursor, limit: i64::from(count) + 1, scroll, scope })
+    }
+}
+
+/// The place a page cursor stands for.
+fn place<K: DeserializeOwned>(cursors: &Cursors, scope: &str, field: &str, cursor: &str) -> Result<K> {
+    let opened = cursors.open(scope, cursor).map_err(|error| bad_cursor(field, error))?;
+    serde_json::from_slice(&opened).map_err(|_| bad_cursor(field, CursorError::Invalid))
+}
+
+/// A cursor that can't be used here, as a client sees it.
+pub(crate) fn bad_cursor(field: &str, error: CursorError) -> async_graphql::Error {
+    bad_input(field, error.reason(), error)
+}
+
+impl<K: Serialize> PageQuery<K> {
+    /// The connection of the rows that were read.
+    pub(crate) fn connection<R, N: OutputType>(
+        &self,
+        context: &Context<'_>,
+        mut rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+        node: impl Fn(R) -> N,
+    ) -> Result<Connection<String, N>> {
+        let wanted = usize::try_from(self.limit - 1).unwrap_or(0);
+        let more = rows.len() > wanted;
+        if more {
+            match self.scroll {
+                Scroll::Forward => rows.truncate(wanted),
+                Scroll::Backward => drop(rows.drain(..rows.len() - wanted)),
+            }
+        }
+        // What is on the side one came from is not looked at, as the specification allows.
+        let (previous, next) = match self.scroll {
+            Scroll::Forward => (self.cursor.is_some(), more),
+            Scroll::Backward => (more, self.cursor.is_some()),
+        };
+        let cursors = context.data::<Cursors>()?;
+        let mut connection = Connection::with_additional_fields(previous, next, EmptyFields);
+        for row in rows {
+            let key = serde_json::to_vec(&key(&row)).map_err(|error| internal(&error))?;
+            connection.edges.push(Edge::new(cursors.seal(self.scope, &key), node(row)));
+        }
+        Ok(connection)
+    }
+}

@@ -1,0 +1,157 @@
+//! Queues: who waits, for how long, at which place.
+
+use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+use projections::Snapshot;
+use projections::models::queues::{self, BOARD_QUEUES_MAX, QueueRow, WaitingRow};
+use uuid::Uuid;
+
+use super::pages::bad_cursor;
+use super::scalars::Position;
+use crate::auth::Require;
+use crate::cursor::Cursors;
+use crate::error::internal;
+use crate::views::{PageError, Pages, Views, Watch, flatten};
+
+/// Callers shown for each board.
+const WAITING_MAX: i64 = 1_000;
+const MODEL: &str = "queues";
+
+/// A caller who waits.
+#[derive(SimpleObject)]
+struct WaitingCall {
+    /// The call.
+    call_id: Uuid,
+    /// Place in the queue, from 1: by priority, then by time of entering.
+    place: i64,
+    /// Higher is served first.
+    priority: i16,
+    /// Begin of the wait.
+    enqueued_at: DateTime<Utc>,
+    /// Times the call was offered to an agent.
+    offers: i32,
+}
+
+/// A queue as it is now.
+#[derive(SimpleObject)]
+struct Queue {
+    /// Name.
+    name: String,
+    /// Callers who wait.
+    waiting: i32,
+    /// Begin of the longest wait; its age is the longest wait.
+    oldest_enqueued_at: Option<DateTime<Utc>>,
+    /// Those who wait, in order of service; at most 1000 over all queues.
+    calls: Vec<WaitingCall>,
+    /// Place of the last event that changed the queue.
+    position: Position,
+}
+
+async fn with_calls(snapshot: &mut Snapshot, rows: Vec<QueueRow>) -> Result<Vec<Queue>, PageError> {
+    let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+    let waiting = queues::waiting(snapshot, &names, WAITING_MAX).await?;
+    let call = |row: &WaitingRow| WaitingCall {
+        call_id: row.entry.call_id,
+        place: row.place,
+        priority: row.entry.priority,
+        enqueued_at: row.entry.enqueued_at,
+        offers: row.entry.offers,
+    };
+    let queue = |row: QueueRow| Queue {
+        calls: waiting.iter().filter(|waiting| waiting.entry.queue == row.name).map(call).collect(),
+        name: row.name,
+        waiting: row.waiting,
+        oldest_enqueued_at: row.oldest_enqueued_at,
+        position: Position(row.position),
+    };
+    Ok(rows.into_iter().map(queue).collect())
+}
+
+/// Queries about queues.
+#[derive(Default)]
+pub(crate) struct QueueQuery;
+
+#[Object]
+impl QueueQuery {
+    /// Every queue that was ever used, by name.
+    #[graphql(guard = "Require(\"queue\", \"read\")")]
+    async fn queues(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
+    ) -> Result<Vec<Queue>> {
+        let views = context.data::<Views>()?;
+        let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
+        let rows = queues::board(&mut snapshot).await.map_err(|error| internal(&error))?;
+        with_calls(&mut snapshot, rows).await.map_err(|error| internal(error.as_ref()))
+    }
+}
+
+/// The board, or what changed on it.
+#[derive(SimpleObject)]
+struct QueueBoardChanged {
+    /// Goes on after this state: `after` of the next subscription.
+    cursor: String,
+    /// The queues are the whole board; otherwise they are those that changed.
+    snapshot: bool,
+    /// Queues as they are now.
+    queues: Vec<Queue>,
+}
+
+struct BoardPages {
+    views: Views,
+    watch: Watch,
+    cursors: Cursors,
+    seen: Option<domain::Position>,
+    first: bool,
+}
+
+const SCOPE: &str = "queueBoard";
+
+impl Pages for BoardPages {
+    type Item = QueueBoardChanged;
+
+    async fn next(&mut self) -> Result<Option<Vec<QueueBoardChanged>>, PageError> {
+        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+            return Ok(None);
+        }
+        let mut snapshot = Snapshot::begin(&self.views.database).await?;
+        let position = snapshot.position(MODEL).await?;
+        let (whole, rows) = match self.seen {
+            None => (true, queues::board(&mut snapshot).await?),
+            Some(seen) => (false, queues::changed_after(&mut snapshot, seen, BOARD_QUEUES_MAX).await?),
+        };
+        self.seen = Some(position.max(self.seen.unwrap_or(0)));
+        if !whole && rows.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let queues = with_calls(&mut snapshot, rows).await?;
+        Ok(Some(vec![QueueBoardChanged { cursor: self.cursors.at(SCOPE, position), snapshot: whole, queues }]))
+    }
+}
+
+/// Subscriptions to queues.
+#[derive(Default)]
+pub(crate) struct QueueSubscription;
+
+#[Subscription]
+impl QueueSubscription {
+    /// Every queue: the whole board first, then those that changed. With `after`, only what changed since that cursor. Shows
+    /// the latest state of each queue.
+    #[graphql(guard = "Require(\"queue\", \"read\")")]
+    async fn queue_board(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = QueueBoardChanged> + use<>> {
+        let cursors = context.data::<Cursors>()?.clone();
+        let seen = match after {
+            Some(after) => Some(cursors.position(SCOPE, &after).map_err(|error| bad_cursor("after", error))?),
+            None => None,
+        };
+        let views = context.data::<Views>()?.clone();
+        let watch = views.watch(MODEL, None);
+        Ok(flatten(BoardPages { views, watch, cursors, seen, first: true }))
+    }
+}

@@ -1,0 +1,38 @@
+//! GraphQL over HTTP and WebSocket.
+
+mod http;
+mod websocket;
+
+use std::sync::Arc;
+
+use async_graphql::http::GraphiQLSource;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::Html;
+use axum::routing::{get, post};
+
+use crate::auth::Auth;
+use crate::graphql::VoiceSchema;
+
+/// Largest request body, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// What requests are answered with.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) schema: VoiceSchema,
+    pub(crate) auth: Arc<Auth>,
+}
+
+/// `/graphql` (POST, WebSocket) and `/graphiql`.
+pub(crate) fn router(endpoint: Endpoint) -> Router {
+    Router::new()
+        .route("/graphql", post(http::answer).get(websocket::upgrade))
+        .route("/graphiql", get(graphiql))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(endpoint)
+}
+
+async fn graphiql() -> Html<String> {
+    Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql").title("Voice").finish())
+}

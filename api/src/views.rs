@@ -1,0 +1,111 @@
+//! The read side as the API uses it: snapshots that are new enough, and streams that go on from a cursor.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Result;
+use commands::Database;
+use domain::Position;
+use futures_util::{Stream, StreamExt, stream};
+use projections::{Changed, Changes, Snapshot, Tail};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use crate::error::{internal, unavailable};
+
+/// How long a query waits for a read model to reach the position it asks for.
+const REACH_WITHIN: Duration = Duration::from_secs(5);
+/// Hint for a client whose position was not reached, in milliseconds.
+const RETRY_AFTER_MS: u32 = 500;
+/// Pause of a stream whose database did not answer.
+const STREAM_RETRY: Duration = Duration::from_millis(500);
+
+/// The read side. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Views {
+    pub(crate) database: Database,
+    pub(crate) changes: Changes,
+    pub(crate) tail: Tail,
+}
+
+impl Views {
+    /// A snapshot in which each of these read models has reached a position.
+    pub(crate) async fn snapshot(&self, models: &[&str], at_least: Option<Position>) -> Result<Snapshot> {
+        if let Some(position) = at_least {
+            for model in models {
+                let reached = self.changes.wait_for(model, position, REACH_WITHIN).await;
+                reached.map_err(|behind| {
+                    let message = format!("{model} has reached position {}, not {position} yet", behind.at);
+                    unavailable("PROJECTION_BEHIND", &message, RETRY_AFTER_MS)
+                })?;
+            }
+        }
+        Snapshot::begin(&self.database).await.map_err(|error| internal(&error))
+    }
+
+    /// Watches one read model.
+    pub(crate) fn watch(&self, model: &'static str, key: Option<Uuid>) -> Watch {
+        Watch { receiver: self.changes.subscribe(), model, key }
+    }
+}
+
+/// Wakes when a read model has changed in what is watched.
+pub(crate) struct Watch {
+    receiver: broadcast::Receiver<Arc<Changed>>,
+    model: &'static str,
+    key: Option<Uuid>,
+}
+
+impl Watch {
+    /// Waits for the next change; `None` when there will be none. The keys that changed, or `Some(None)` when that can't
+    /// be told and anything may have.
+    pub(crate) async fn changed(&mut self) -> Option<Option<HashSet<Uuid>>> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(changed) if changed.projection != self.model => {}
+                Ok(changed) => {
+                    let concerns = |keys: &HashSet<Uuid>| self.key.is_none_or(|key| keys.contains(&key));
+                    if changed.keys.as_ref().is_none_or(concerns) {
+                        return Some(changed.keys.clone());
+                    }
+                }
+                // What was missed may have been ours.
+                Err(RecvError::Lagged(_)) => return Some(None),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// Something that yields one page of items after another.
+pub(crate) trait Pages: Send + Sized + 'static {
+    /// What subscribers get.
+    type Item: Send + 'static;
+
+    /// The next items, waiting for them if need be; `None` at the end. An error is the machinery's: it is logged, and the
+    /// page is asked for again, so that a database that was away does not end a subscription.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Self::Item>>, PageError>> + Send;
+}
+
+/// Why a page could not be made.
+pub(crate) type PageError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The items of pages as one stream. A client that does not take them stops the pages from being made: nothing is
+/// buffered for it but the page at hand.
+pub(crate) fn flatten<P: Pages>(pages: P) -> impl Stream<Item = P::Item> + Send + 'static {
+    stream::unfold(pages, async |mut pages| {
+        loop {
+            match pages.next().await {
+                Ok(Some(items)) => return Some((stream::iter(items), pages)),
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::warn!(%error, "a subscription's next page could not be read; trying again");
+                    tokio::time::sleep(STREAM_RETRY).await;
+                }
+            }
+        }
+    })
+    .flatten()
+}
