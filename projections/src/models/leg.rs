@@ -80,7 +80,8 @@ impl LegTimes {
         }
         self.hold_count += i32::from(state == LegState::OnHold && self.state != LegState::OnHold);
         self.state = state;
-        self.state_since = at;
+        // So that the times add up to the life of the leg, also when this witness's clock is behind the last one's.
+        self.state_since = self.state_since.max(at);
     }
 
     /// Handle time of this leg, milliseconds: talk + hold + work after the conversation, and on a leg that began as a

@@ -17,7 +17,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 pub use query::{
-    AgentCursor, AgentFilter, BOARD_AGENTS_MAX, board, by_ids, changed_after, intervals, intervals_at, page,
+    AgentCursor, AgentFilter, BOARD_AGENTS_MAX, INTERVALS_MAX, board, by_ids, changed_after, intervals, intervals_at,
+    page,
 };
 pub use row::{Activity, AgentProfile, AgentView, ContactRow, Dimension, IntervalRow};
 

@@ -12,6 +12,9 @@ use crate::models::rows::{bounded, by_ids as rows_by_ids, unwrapped, word};
 /// Most agents the board shows.
 pub const BOARD_AGENTS_MAX: i64 = 10_000;
 
+/// Most intervals one query returns.
+pub const INTERVALS_MAX: i64 = 100_000;
+
 /// An agent with capabilities and contacts as one JSON value, from the tables of a schema (with its dot, or none).
 macro_rules! agent_json {
     ($schema:literal) => {
@@ -168,6 +171,6 @@ pub async fn intervals(
                AND i.began_at < $4 AND (i.ended_at IS NULL OR i.ended_at > $3)
                ORDER BY i.agent_id, i.began_at, i.began_position LIMIT $5";
     let query = sqlx::query_scalar(sql).bind(ids).bind(word(dimension)).bind(from).bind(before);
-    let rows: Vec<Json<IntervalRow>> = query.bind(bounded(limit)).fetch_all(connection).await?;
+    let rows: Vec<Json<IntervalRow>> = query.bind(limit.clamp(0, INTERVALS_MAX)).fetch_all(connection).await?;
     Ok(unwrapped(rows))
 }

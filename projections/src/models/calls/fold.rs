@@ -34,8 +34,29 @@ impl CallView {
 
     fn take(&mut self, event: &Event, at: DateTime<Utc>) {
         match event {
-            Event::Initiated(_) => {}
             Event::Queued(e) => self.enqueue(e.queue.as_str(), at),
+            Event::Ended(e) => {
+                self.end(CallState::Ended, Some(e.by), at);
+                self.call.end_reason = Some(e.reason);
+            }
+            Event::Abandoned(_) => self.end(CallState::Abandoned, Some(EndedBy::Customer), at),
+            Event::Failed(e) => {
+                self.end(CallState::Failed, None, at);
+                self.call.failure = Some(e.reason.to_string());
+            }
+            Event::RecordingStarted(e) => {
+                self.call.recording = RecordingState::On;
+                self.call.recording_id = Some(e.recording_id);
+            }
+            Event::RecordingPaused(_) => self.call.recording = RecordingState::Paused,
+            Event::RecordingResumed(_) => self.call.recording = RecordingState::On,
+            Event::RecordingStopped(_) => self.call.recording = RecordingState::Off,
+            _ => self.take_on_leg(event, at),
+        }
+    }
+
+    fn take_on_leg(&mut self, event: &Event, at: DateTime<Utc>) {
+        match event {
             Event::Offered(e) => self.open(e.leg, e.agent_id, e.ring_timeout_ms, None, at),
             Event::ConsultStarted(e) => self.open(e.consult_leg, e.agent_id, e.ring_timeout_ms, Some(e.leg), at),
             Event::Declined(e) => {
@@ -55,32 +76,12 @@ impl CallView {
             }
             Event::TransferredConsult(e) => self.take_over(e, at),
             Event::ConsultCancelled(e) => self.close(e.consult_leg, LegOutcome::ConsultCancelled, at),
-            Event::WrapUpStarted(e) => self.leg(e.leg, |leg| {
-                leg.ended_at.get_or_insert(at);
-                leg.wrap_up_started_at = Some(at);
-                leg.times.turn(LegState::WrapUp, at);
-                leg.unmute();
-            }),
+            Event::WrapUpStarted(e) => self.leg(e.leg, |leg| leg.begin_wrap_up(at)),
             Event::WrapUpCompleted(e) => {
-                self.leg(e.leg, |leg| leg.complete(e, at));
+                self.leg(e.leg, |leg| leg.complete_wrap_up(e, at));
                 self.call.disposition = Some(e.disposition.to_string());
             }
-            Event::Ended(e) => {
-                self.end(CallState::Ended, e.by, at);
-                self.call.end_reason = Some(e.reason);
-            }
-            Event::Abandoned(_) => self.end(CallState::Abandoned, EndedBy::Customer, at),
-            Event::Failed(e) => {
-                self.end(CallState::Failed, EndedBy::Provider, at);
-                self.call.failure = Some(e.reason.to_string());
-            }
-            Event::RecordingStarted(e) => {
-                self.call.recording = RecordingState::On;
-                self.call.recording_id = Some(e.recording_id);
-            }
-            Event::RecordingPaused(_) => self.call.recording = RecordingState::Paused,
-            Event::RecordingResumed(_) => self.call.recording = RecordingState::On,
-            Event::RecordingStopped(_) => self.call.recording = RecordingState::Off,
+            _ => {}
         }
     }
 
@@ -173,7 +174,7 @@ impl CallView {
         self.leg(number, |leg| leg.close(outcome, at));
     }
 
-    fn end(&mut self, state: CallState, by: EndedBy, at: DateTime<Utc>) {
+    fn end(&mut self, state: CallState, by: Option<EndedBy>, at: DateTime<Utc>) {
         self.leave_queue(at);
         let outcome = if state == CallState::Failed { LegOutcome::Failed } else { LegOutcome::Completed };
         for leg in &mut self.legs {
@@ -185,9 +186,9 @@ impl CallView {
             }
         }
         self.call.state = state;
-        self.call.state_since = at;
+        self.call.state_since = self.call.state_since.max(at);
         self.call.ended_at = Some(at);
-        self.call.ended_by = Some(by);
+        self.call.ended_by = by;
     }
 
     /// Draws from the legs what the call says about them.
@@ -196,7 +197,7 @@ impl CallView {
         let (call, legs) = (&mut self.call, &self.legs);
         if state != call.state {
             call.state = state;
-            call.state_since = at;
+            call.state_since = call.state_since.max(at);
         }
         let current = legs.iter().find(|leg| leg.has_customer());
         call.agent_id = current.map(|leg| leg.agent_id).or(call.agent_id);
@@ -225,7 +226,14 @@ impl LegRow {
         self.agent_muted = false;
     }
 
-    fn complete(&mut self, event: &call::WrapUpCompleted, at: DateTime<Utc>) {
+    fn begin_wrap_up(&mut self, at: DateTime<Utc>) {
+        self.ended_at.get_or_insert(at);
+        self.wrap_up_started_at = Some(at);
+        self.times.turn(LegState::WrapUp, at);
+        self.unmute();
+    }
+
+    fn complete_wrap_up(&mut self, event: &call::WrapUpCompleted, at: DateTime<Utc>) {
         self.wrap_up_completed_at = Some(at);
         self.times.turn(LegState::Closed, at);
         self.disposition = Some(event.disposition.to_string());

@@ -102,7 +102,7 @@ pub struct CallRow {
     pub answered_at: Option<DateTime<Utc>>,
     /// End of the call. Wrap-up may go on.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Who ended it. The customer, if abandoned; the provider, if failed.
+    /// Who ended it: the customer, if abandoned; nobody, if failed.
     pub ended_by: Option<EndedBy>,
     /// Why it ended; none if abandoned or failed.
     pub end_reason: Option<EndReason>,

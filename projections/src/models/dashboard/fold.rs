@@ -38,6 +38,20 @@ enum Left {
     WithCall,
 }
 
+/// Whether an event of a call changes anything here.
+pub(super) fn tells(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Initiated(_)
+            | Event::Muted(_)
+            | Event::Unmuted(_)
+            | Event::RecordingStarted(_)
+            | Event::RecordingPaused(_)
+            | Event::RecordingResumed(_)
+            | Event::RecordingStopped(_)
+    )
+}
+
 impl Live {
     pub(super) fn new(zone: Tz, calls: Vec<LiveCall>) -> Self {
         let calls = calls.into_iter().map(|call| (call.call_id, call)).collect();
@@ -50,7 +64,7 @@ impl Live {
         let (id, position, at) = (recorded.stream.id, recorded.position, recorded.occurred_at);
         match &decoded.event {
             domain::Event::Agent(event) => self.fold_agent(id, event, position),
-            domain::Event::Call(event) => {
+            domain::Event::Call(event) if tells(event) => {
                 let empty = LiveCall { call_id: id, queue: None, enqueued_at: None, position, legs: Vec::new() };
                 let mut call = self.calls.remove(&id).unwrap_or(empty);
                 call.position = position;
@@ -58,7 +72,7 @@ impl Live {
                 self.calls.insert(id, call);
                 self.position = Some(position);
             }
-            domain::Event::Transcript(_) | domain::Event::Sentiment(_) => {}
+            domain::Event::Call(_) | domain::Event::Transcript(_) | domain::Event::Sentiment(_) => {}
         }
     }
 

@@ -73,7 +73,8 @@ impl ReadModel for Dashboard {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
-        let of_call = events.iter().filter(|decoded| matches!(decoded.event, domain::Event::Call(_)));
+        let of_call =
+            events.iter().filter(|decoded| matches!(&decoded.event, domain::Event::Call(event) if fold::tells(event)));
         let ids: BTreeSet<CallId> = of_call.map(|decoded| decoded.recorded.stream.id).collect();
         let ids: Vec<CallId> = ids.into_iter().collect();
         let stored = if ids.is_empty() { Vec::new() } else { load(connection, &ids).await? };

@@ -187,7 +187,7 @@ async fn states_of_a_call_as_it_goes() {
         ]
     );
     let view = view.unwrap();
-    assert_eq!(view.call.failure.as_deref(), Some("carrier gone"));
+    assert_eq!((view.call.failure.as_deref(), view.call.ended_by), (Some("carrier gone"), None));
     // The colleague's phone rang in vain: taken back, not cancelled in conversation.
     assert_eq!(view.legs[2].outcome, Some(LegOutcome::Withdrawn));
     assert!(!format!("{view:?}").contains("601000001"), "a log line must not show a number");

@@ -46,7 +46,7 @@ impl Floor {
 
     /// The instant some seconds after the begin.
     pub(super) fn at(&self, seconds: f64) -> DateTime<Utc> {
-        self.begin + TimeDelta::microseconds((seconds * 1e6) as i64)
+        self.begin + TimeDelta::milliseconds((seconds * 1000.0).round() as i64)
     }
 
     /// Position of the last event.
