@@ -38,7 +38,6 @@ const REFUSED_REPORT: u64 = 1_000;
 /// Follows the topic until shutdown.
 pub(super) async fn follow(inner: Arc<Inner>, source: KafkaSource, epoch: Uuid, shutdown: CancellationToken) {
     let order = Order::new(inner.head());
-    inner.counters.stalled.store(true, Ordering::Relaxed);
     let mut follower = Follower { inner, order, unmet: None, complained: false, last_arrival: Instant::now() };
     let mut backoff = Backoff::new();
     while !shutdown.is_cancelled() {

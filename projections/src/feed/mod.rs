@@ -118,6 +118,8 @@ impl Tail {
                 tracker.spawn(table::follow(Arc::clone(&inner), appended, tracker.clone(), shutdown));
             }
             Source::Kafka(source) => {
+                // Until the topic is assigned.
+                inner.counters.stalled.store(true, Ordering::Relaxed);
                 tracker.spawn(kafka::follow(Arc::clone(&inner), source, epoch, shutdown));
             }
         }

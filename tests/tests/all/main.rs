@@ -3,6 +3,7 @@
 
 mod changes;
 mod event_store;
+mod feed;
 mod projector;
 mod read_models;
 mod rebuild;

@@ -229,7 +229,7 @@ pub(crate) async fn parked(database: &TestDatabase) -> Vec<(Position, Uuid)> {
 }
 
 /// Asks again and again, without waiting for anything but the answer.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut question: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut question: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !question().await {
             tokio::task::yield_now().await;
