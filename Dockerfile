@@ -18,7 +18,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl libssl3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin voice
+    # Not named voice: Debian has a group of that name, for modems.
+    && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin callcentre
 COPY --from=build /usr/local/bin/voice /usr/local/bin/voice
 USER 10001
 EXPOSE 8080
