@@ -176,6 +176,18 @@ impl Users {
         Ok(row.map(|row| row.0))
     }
 
+    /// The user with an address.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn find_by_email(&self, address: &str) -> Result<Option<User>, UserError> {
+        let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE email = $1")
+            .bind(email(address)?)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.0))
+    }
+
     /// Users in the order they were added, after one of them.
     ///
     /// # Errors

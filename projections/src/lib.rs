@@ -53,16 +53,16 @@ pub use snapshot::Snapshot;
 
 use projector::Projector;
 
-/// Every read model, one line each.
+/// Every read model, one line each. The dashboard counts the days of `zone`.
 #[must_use]
-pub fn read_models() -> Vec<Arc<dyn ReadModel>> {
+pub fn read_models(zone: chrono_tz::Tz) -> Vec<Arc<dyn ReadModel>> {
     vec![
         Arc::new(models::calls::Calls),
         Arc::new(models::agents::Agents),
         Arc::new(models::queues::Queues),
         Arc::new(models::transcripts::Transcripts),
         Arc::new(models::sentiment::Sentiment),
-        Arc::new(models::dashboard::Dashboard::default()),
+        Arc::new(models::dashboard::Dashboard::new(zone)),
     ]
 }
 

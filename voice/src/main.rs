@@ -1,2 +1,81 @@
-//! voice
-fn main() {}
+//! The one program. It reads its configuration, starts roles in order and stops them in order; it has no rules of its own.
+
+mod config;
+mod embedded;
+mod health;
+mod import;
+mod node;
+mod terminal;
+mod tools;
+mod up;
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use config::{Cli, Command, RoleArgs};
+use node::{Node, Roles};
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    // PostgreSQL's notices, such as "does not exist, skipping", say nothing to who runs the system.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx::postgres::notice=warn"));
+    // Standard output belongs to what was asked for.
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ran = runtime.block_on(run(cli.command));
+    // What was cut off at its bound must not keep the process from ending.
+    runtime.shutdown_background();
+    ran
+}
+
+async fn run(command: Command) -> Result<()> {
+    let shutdown = CancellationToken::new();
+    tokio::spawn(signals(shutdown.clone()));
+    let role = |api, ingest, projections, relay| Roles { api, ingest, projections, relay };
+    match command {
+        Command::Up(args) => up::run(args, shutdown).await,
+        Command::Api(args) => serve(role(true, false, false, false), &args, shutdown).await,
+        Command::Ingest(args) => serve(role(false, true, false, false), &args, shutdown).await,
+        Command::Projections(args) => serve(role(false, false, true, false), &args, shutdown).await,
+        Command::Relay(args) => match args.from {
+            Some(from) => tools::publish_again(&args, from).await,
+            None => serve(role(false, false, false, true), &args.role, shutdown).await,
+        },
+        Command::Migrate(args) => tools::migrate(&args).await,
+        Command::Rebuild(args) => tools::rebuild_model(&args).await,
+        Command::Replay(args) => tools::replay(&args, shutdown).await,
+        Command::Import(args) => tools::import(&args, shutdown).await,
+    }
+}
+
+async fn serve(roles: Roles, args: &RoleArgs, shutdown: CancellationToken) -> Result<()> {
+    let listen = args.common.listen.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    let database = commands::connect(&args.database.database_url, args.common.database_connections).await?;
+    let node = Node::start(roles, database, &args.common).await?;
+    terminal::say(format_args!("ready on http://{}", listener.local_addr()?));
+    node.serve(listener, shutdown).await
+}
+
+/// Ends the process in order at the first SIGTERM or SIGINT.
+async fn signals(shutdown: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals can't be received; only a kill will end this process");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    shutdown.cancel();
+}

@@ -81,13 +81,13 @@ impl Reactions {
 
     /// Reacts to a batch, in order for each call or agent; `false` at shutdown.
     async fn react_to(&self, batch: &[Arc<Recorded>], shutdown: &CancellationToken) -> bool {
-        let mut by_subject: BTreeMap<_, Vec<&Arc<Recorded>>> = BTreeMap::new();
+        let mut by_subject: BTreeMap<_, Vec<Arc<Recorded>>> = BTreeMap::new();
         for event in batch.iter().filter(|event| sentiment::knows(&event.event_type)) {
-            by_subject.entry(event.stream.id).or_default().push(event);
+            by_subject.entry(event.stream.id).or_default().push(Arc::clone(event));
         }
         let done = futures_util::stream::iter(by_subject.into_values()).map(|events| async move {
             for event in events {
-                while let Err(error) = sentiment::react(self, event).await {
+                while let Err(error) = sentiment::react(self, &event).await {
                     tracing::warn!(%error, position = event.position, "a reaction failed and is tried again");
                     if pause(shutdown).await {
                         return false;

@@ -48,12 +48,7 @@ enum Failure {
 
 impl Client {
     /// Signs in; waits for a system that is still starting.
-    pub(crate) async fn sign_in(
-        url: &str,
-        email: &str,
-        password: &str,
-        shutdown: CancellationToken,
-    ) -> Result<Self> {
+    pub(crate) async fn sign_in(url: &str, email: &str, password: &str, shutdown: CancellationToken) -> Result<Self> {
         let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
         let client = Self {
             http,

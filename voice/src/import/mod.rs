@@ -29,8 +29,16 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f6b_5c1e_91f4_4b8e_9d52_7a3d_0f1c_2b9
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_secs(2);
 /// Names of the agents; beyond them, they are numbered.
-const NAMES: [&str; 8] =
-    ["Elizabeth Moore", "James Carter", "Linda Novak", "Robert Hall", "Maria Silva", "John Reed", "Eva Dvorak", "Omar Aziz"];
+const NAMES: [&str; 8] = [
+    "Elizabeth Moore",
+    "James Carter",
+    "Linda Novak",
+    "Robert Hall",
+    "Maria Silva",
+    "John Reed",
+    "Eva Dvorak",
+    "Omar Aziz",
+];
 
 /// Who plays what, where.
 pub(crate) struct Import<'a> {

@@ -121,7 +121,8 @@ impl Player<'_> {
         }
         self.give("answerCall", "AnswerCallInput", "answer", json!({ "agentId": agent_id })).await?;
         self.restart();
-        self.give("startRecording", "StartRecordingInput", "record", json!({ "recordingId": self.id("recording") })).await
+        self.give("startRecording", "StartRecordingInput", "record", json!({ "recordingId": self.id("recording") }))
+            .await
     }
 
     async fn speak(&mut self, turn: &Turn, spoken: bool) -> Result<()> {

@@ -48,6 +48,8 @@ impl Progress {
             refusals => format!(", {refusals} commands refused"),
         };
         let (calls, spoken, turns) = (self.calls, count(&self.spoken), self.turns);
-        say(format_args!("import: {ended} of {calls} calls done, {live} live, {spoken} of {turns} turns spoken{refusals}"));
+        say(format_args!(
+            "import: {ended} of {calls} calls done, {live} live, {spoken} of {turns} turns spoken{refusals}"
+        ));
     }
 }

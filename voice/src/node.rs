@@ -1,0 +1,176 @@
+//! One process of the system: its roles started in order, and stopped in the reverse.
+//!
+//! ```text
+//! start: database ▸ event store ▸ feed ▸ projectors ▸ relay ▸ reactions ▸ HTTP
+//! stop:  not ready ▸ HTTP drains ▸ reactions, projectors, relay ▸ event store writes what is queued ▸ connections close
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use chrono_tz::Tz;
+use commands::relay::{self, RelayConfig};
+use commands::{Database, EventStore, Users};
+use ingest::language::Vader;
+use ingest::reactions::Reactions;
+use projections::{Bookmark, Changes, KafkaSource, Progress, Source, Tail, read_models};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::CommonArgs;
+use crate::health::{self, Health};
+
+/// How long open requests may take to end at shutdown.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the roles behind HTTP may take to end at shutdown.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Shortest secret that signs tokens, in bytes.
+const SECRET_BYTES_MIN: usize = 32;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Roles {
+    pub(crate) api: bool,
+    pub(crate) ingest: bool,
+    pub(crate) projections: bool,
+    pub(crate) relay: bool,
+}
+
+impl Roles {
+    pub(crate) const ALL: Self = Self { api: true, ingest: true, projections: true, relay: true };
+}
+
+/// A process that has started.
+pub(crate) struct Node {
+    database: Database,
+    /// Stops what takes commands and follows the log.
+    followers: CancellationToken,
+    following: TaskTracker,
+    /// Stops the event store, which is the last to go.
+    writers: CancellationToken,
+    writing: TaskTracker,
+    router: Router,
+    health: Health,
+}
+
+impl Node {
+    /// Starts the roles on a migrated database.
+    pub(crate) async fn start(roles: Roles, database: Database, common: &CommonArgs) -> Result<Self> {
+        let (followers, following) = (CancellationToken::new(), TaskTracker::new());
+        let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
+        let store = EventStore::start(database.clone(), &writing, writers.clone());
+        let store = store.await.context("starting the event store; is the database migrated?")?;
+        let head = store.head();
+
+        let kafka = common.kafka.kafka_brokers.clone().filter(|brokers| !brokers.trim().is_empty());
+        let topic = common.kafka.kafka_topic.clone();
+        if roles.relay {
+            match &kafka {
+                Some(brokers) => {
+                    let config = RelayConfig { brokers: brokers.clone(), topic: topic.clone() };
+                    following.spawn(relay::run(database.clone(), config, head.clone(), followers.clone()));
+                }
+                None if roles.api => tracing::info!("no KAFKA_BROKERS: read models follow the event table directly"),
+                None => bail!("the relay needs KAFKA_BROKERS"),
+            }
+        }
+        let source = match &kafka {
+            Some(brokers) => Source::Kafka(KafkaSource { brokers: brokers.clone(), topic: topic.clone() }),
+            None => Source::Table { appended: Some(head) },
+        };
+        let tail = Tail::start(database.clone(), source, &following, followers.clone()).await?;
+
+        let models = read_models(common.time_zone);
+        let names = models.iter().map(|model| model.name()).collect();
+        let progress = Progress::new();
+        let local = roles.projections.then_some(&progress);
+        let changes = Changes::start(database.clone(), names, local, &following, followers.clone()).await?;
+        if roles.projections {
+            let (database, tail) = (database.clone(), tail.clone());
+            following.spawn(projections::run(database, tail, models, progress, followers.clone()));
+        }
+        if roles.ingest {
+            let bookmark = Bookmark::new(database.clone(), "sentiment");
+            let reactions =
+                Reactions { store: store.clone(), tail: tail.clone(), bookmark, analysis: Arc::new(Vader::new()) };
+            following.spawn(reactions.run(followers.clone()));
+        }
+
+        let relayed = kafka.filter(|_| roles.relay).map(|_| topic);
+        let health = Health::new(database.clone(), tail.clone(), relayed);
+        let mut router = health::router(health.clone());
+        if roles.api {
+            let parts = Edge { store, tail, changes, zone: common.time_zone };
+            router = router.merge(edge(parts, database.clone(), common.jwt_secret.as_deref()).await?);
+        }
+        Ok(Self { database, followers, following, writers, writing, router, health })
+    }
+
+    /// Serves HTTP until `shutdown` fires, then stops everything in order.
+    pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+        let drain = CancellationToken::new();
+        let draining = drain.clone().cancelled_owned();
+        let mut server =
+            tokio::spawn(axum::serve(listener, self.router).with_graceful_shutdown(draining).into_future());
+        let served = tokio::select! {
+            served = &mut server => Some(served),
+            () = shutdown.cancelled() => None,
+        };
+        self.health.drain();
+        drain.cancel();
+        let served = match served {
+            Some(served) => served?.context("serving HTTP"),
+            None => {
+                if tokio::time::timeout(DRAIN_WITHIN, &mut server).await.is_err() {
+                    tracing::info!("some requests were still open");
+                    server.abort();
+                }
+                Ok(())
+            }
+        };
+        self.followers.cancel();
+        stopped("followers of the log", &self.following).await;
+        self.writers.cancel();
+        stopped("the event store", &self.writing).await;
+        self.database.close().await;
+        served
+    }
+}
+
+async fn stopped(what: &str, tracker: &TaskTracker) {
+    tracker.close();
+    if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
+        tracing::warn!(what, tasks = tracker.len(), "did not end in time and is cut off");
+    }
+}
+
+struct Edge {
+    store: EventStore,
+    tail: Tail,
+    changes: Changes,
+    zone: Tz,
+}
+
+async fn edge(parts: Edge, database: Database, configured: Option<&str>) -> Result<Router> {
+    let secret = match configured {
+        Some(secret) if secret.len() < SECRET_BYTES_MIN => {
+            bail!("JWT_SECRET must have at least {SECRET_BYTES_MIN} bytes")
+        }
+        Some(secret) => secret.as_bytes().to_vec(),
+        None => commands::secret(&database, "access-tokens").await?,
+    };
+    let log = projections::log::epoch(&database).await?;
+    let Edge { store, tail, changes, zone } = parts;
+    Ok(api::router(api::Context {
+        store,
+        changes,
+        tail,
+        auth: api::Auth::new(Users::new(database.clone()), api::Tokens::new(&secret)),
+        cursors: api::Cursors::new(&secret, log),
+        zone,
+        database,
+    }))
+}
