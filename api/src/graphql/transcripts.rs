@@ -81,7 +81,7 @@ impl From<SegmentRow> for TranscriptSegment {
 struct TranscriptHit {
     /// The segment.
     segment: TranscriptSegment,
-    /// The place of the words, between `<b>` and `</b>`.
+    /// The place of the words, between « and ».
     snippet: String,
 }
 
