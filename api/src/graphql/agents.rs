@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::call_types::LegState;
 use super::calls::HISTORY_EVENTS;
-use super::pages::{PageArgs, bad_cursor};
+use super::pages::{PageArgs, resume};
 use super::scalars::{Position, Presence};
 use crate::auth::{Permit, Require};
 use crate::cursor::Cursors;
@@ -386,10 +386,7 @@ impl AgentSubscription {
         #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = AgentBoardChanged> + use<>> {
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("agentBoard:{team:?}"));
-        let seen = match after {
-            Some(after) => Some(cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?),
-            None => None,
-        };
+        let seen = resume(context, &scope, after)?;
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, None);
         Ok(flatten(BoardPages { views, watch, cursors, scope, team, seen, first: true }))

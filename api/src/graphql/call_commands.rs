@@ -1,9 +1,9 @@
 //! Commands to calls.
 
-use async_graphql::{Context, InputObject, Object, OneofObject, Result};
+use async_graphql::{Context, InputObject, Object, Result};
 use commands::EventStore;
 use domain::agent::Agent;
-use domain::call::{Call, Command, Destination};
+use domain::call::{Call, Command};
 use domain::{Label, LongText, PersonName, Personal, QueueName, ShortText};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::auth::Require;
 use crate::error::bad_input;
 
 /// How long an offer rings where nothing else is said, in milliseconds.
-const RING_TIMEOUT_MS: u32 = 20_000;
+pub(crate) const RING_TIMEOUT_MS: u32 = 20_000;
 
 /// A call that came in or shall go out.
 #[derive(InputObject)]
@@ -40,12 +40,12 @@ struct InitiateCallInput {
 
 /// A call, and nothing more to say.
 #[derive(InputObject)]
-struct CallInput {
+pub(crate) struct CallInput {
     /// The call.
-    call_id: Uuid,
+    pub(crate) call_id: Uuid,
     /// Identity and expectation of the command.
     #[graphql(flatten)]
-    command: CommandInput,
+    pub(crate) command: CommandInput,
 }
 
 /// A queue for a call.
@@ -120,14 +120,14 @@ struct AnswerCallInput {
 
 /// A leg of a call.
 #[derive(InputObject)]
-struct LegInput {
+pub(crate) struct LegInput {
     /// The call.
-    call_id: Uuid,
+    pub(crate) call_id: Uuid,
     /// The leg; absent: the one the customer is connected to.
-    leg: Option<u32>,
+    pub(crate) leg: Option<u32>,
     /// Identity and expectation of the command.
     #[graphql(flatten)]
-    command: CommandInput,
+    pub(crate) command: CommandInput,
 }
 
 /// A party on a leg.
@@ -139,54 +139,6 @@ struct MuteInput {
     leg: Option<u32>,
     /// The party.
     party: Party,
-    /// Identity and expectation of the command.
-    #[graphql(flatten)]
-    command: CommandInput,
-}
-
-/// Where a transfer goes: exactly one of these.
-#[derive(OneofObject)]
-enum TransferTargetInput {
-    /// To one agent, whose phone rings.
-    AgentId(Uuid),
-    /// To whoever serves a queue.
-    Queue(String),
-    /// Out of the house, to a number in international form.
-    ExternalNumber(String),
-}
-
-/// A transfer without speaking to the target first.
-#[derive(InputObject)]
-struct TransferBlindInput {
-    /// The call.
-    call_id: Uuid,
-    /// The leg; absent: the one the customer is connected to.
-    leg: Option<u32>,
-    /// Where to.
-    target: TransferTargetInput,
-    /// How long the phone of an agent may ring, in milliseconds, 1 to 300000.
-    #[graphql(default_with = "RING_TIMEOUT_MS")]
-    ring_timeout_ms: u32,
-    /// Priority in a queue; higher is served first.
-    #[graphql(default)]
-    priority: i16,
-    /// Identity and expectation of the command.
-    #[graphql(flatten)]
-    command: CommandInput,
-}
-
-/// A colleague to ask.
-#[derive(InputObject)]
-struct StartConsultInput {
-    /// The call.
-    call_id: Uuid,
-    /// The leg; absent: the one the customer is connected to.
-    leg: Option<u32>,
-    /// The colleague.
-    agent_id: Uuid,
-    /// How long it may ring, in milliseconds, 1 to 300000.
-    #[graphql(default_with = "RING_TIMEOUT_MS")]
-    ring_timeout_ms: u32,
     /// Identity and expectation of the command.
     #[graphql(flatten)]
     command: CommandInput,
@@ -235,36 +187,17 @@ struct FailCallInput {
     command: CommandInput,
 }
 
-/// A recording to begin.
-#[derive(InputObject)]
-struct StartRecordingInput {
-    /// The call.
-    call_id: Uuid,
-    /// Identity of the recording; made here when absent.
-    recording_id: Option<Uuid>,
-    /// Identity and expectation of the command.
-    #[graphql(flatten)]
-    command: CommandInput,
-}
-
-/// A recording to pause.
-#[derive(InputObject)]
-struct PauseRecordingInput {
-    /// The call.
-    call_id: Uuid,
-    /// Why, such as `card payment`.
-    reason: Option<String>,
-    /// Identity and expectation of the command.
-    #[graphql(flatten)]
-    command: CommandInput,
-}
-
 /// Commands to calls.
 #[derive(Default)]
 pub(crate) struct CallCommands;
 
 /// Gives a command that needs `call:update` for the call.
-async fn update(context: &Context<'_>, call_id: Uuid, input: &CommandInput, command: Command) -> Result<CommandResult> {
+pub(crate) async fn update(
+    context: &Context<'_>,
+    call_id: Uuid,
+    input: &CommandInput,
+    command: Command,
+) -> Result<CommandResult> {
     permit_call(context, "call", "update", call_id, None).await?;
     Order::new(context, call_id, input)?.give::<Call>(command).await
 }
@@ -367,56 +300,6 @@ impl CallCommands {
         update(context, input.call_id, &input.command, command).await
     }
 
-    /// Pass the customer on without speaking to the target first. The leg's agent begins the wrap-up.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn transfer_blind(&self, context: &Context<'_>, input: TransferBlindInput) -> Result<CommandResult> {
-        permit_call(context, "call", "update", input.call_id, None).await?;
-        let (leg, ring_timeout_ms, priority) = (input.leg, input.ring_timeout_ms, input.priority);
-        let order = Order::new(context, input.call_id, &input.command)?;
-        let to = match input.target {
-            TransferTargetInput::AgentId(agent_id) => {
-                let command = |store: EventStore| async move {
-                    let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
-                    let to = Destination::Agent { agent_id, agent, ring_timeout_ms };
-                    Ok(Command::TransferBlind { leg, to })
-                };
-                return order.give_with::<Call, _>(command).await;
-            }
-            TransferTargetInput::Queue(queue) => {
-                Destination::Queue { queue: text("target.queue", &queue, QueueName::parse)?, priority }
-            }
-            TransferTargetInput::ExternalNumber(number) => {
-                Destination::External { number: phone("target.externalNumber", &number)? }
-            }
-        };
-        order.give::<Call>(Command::TransferBlind { leg, to }).await
-    }
-
-    /// Call a colleague while the customer is on hold.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn start_consult(&self, context: &Context<'_>, input: StartConsultInput) -> Result<CommandResult> {
-        permit_call(context, "call", "update", input.call_id, None).await?;
-        let (leg, agent_id, ring_timeout_ms) = (input.leg, input.agent_id, input.ring_timeout_ms);
-        Order::new(context, input.call_id, &input.command)?
-            .give_with::<Call, _>(|store: EventStore| async move {
-                let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
-                Ok(Command::StartConsult { leg, agent_id, agent, ring_timeout_ms })
-            })
-            .await
-    }
-
-    /// Pass the customer on to the consulted colleague. The leg's agent begins the wrap-up.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn transfer_consult(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
-        update(context, input.call_id, &input.command, Command::TransferConsult { leg: input.leg }).await
-    }
-
-    /// End the consultation and keep the customer, who stays on hold.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn cancel_consult(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
-        update(context, input.call_id, &input.command, Command::CancelConsult { leg: input.leg }).await
-    }
-
     /// Finish the work after the conversation. It began by itself when the conversation ended.
     #[graphql(guard = "Require(\"call\", \"update\")")]
     async fn complete_wrap_up(&self, context: &Context<'_>, input: CompleteWrapUpInput) -> Result<CommandResult> {
@@ -448,31 +331,5 @@ impl CallCommands {
         permit_call(context, "call", "route", input.call_id, None).await?;
         let reason = text("reason", &input.reason, ShortText::parse)?;
         Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Fail { reason }).await
-    }
-
-    /// Begin recording.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn start_recording(&self, context: &Context<'_>, input: StartRecordingInput) -> Result<CommandResult> {
-        let recording_id = input.recording_id.unwrap_or_else(Uuid::now_v7);
-        update(context, input.call_id, &input.command, Command::StartRecording { recording_id }).await
-    }
-
-    /// Pause recording, for instance while a card number is spoken.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn pause_recording(&self, context: &Context<'_>, input: PauseRecordingInput) -> Result<CommandResult> {
-        let reason = optional("reason", input.reason.as_deref(), ShortText::parse)?;
-        update(context, input.call_id, &input.command, Command::PauseRecording { reason }).await
-    }
-
-    /// Go on recording.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn resume_recording(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
-        update(context, input.call_id, &input.command, Command::ResumeRecording).await
-    }
-
-    /// Stop recording.
-    #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn stop_recording(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
-        update(context, input.call_id, &input.command, Command::StopRecording).await
     }
 }

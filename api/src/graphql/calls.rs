@@ -13,7 +13,7 @@ use projections::models::calls::{self, CallCursor, CallFilter, CallView};
 use uuid::Uuid;
 
 use super::call_types::{Call, CallState};
-use super::pages::{PageArgs, bad_cursor};
+use super::pages::{PageArgs, resume};
 use super::scalars::{Direction, Position};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
@@ -207,10 +207,7 @@ impl CallSubscription {
     ) -> Result<impl Stream<Item = CallChanged> + use<>> {
         permit_watch(context, "call", call_id).await?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("call:{call_id}"));
-        let seen = match after {
-            Some(after) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
-            None => 0,
-        };
+        let seen = resume(context, &scope, after)?.unwrap_or(0);
         let views = context.data::<Views>()?.clone();
         // Before the first snapshot, so that no change falls between the two.
         let watch = views.watch(MODEL, Some(call_id));

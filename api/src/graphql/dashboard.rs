@@ -10,7 +10,7 @@ use projections::models::dashboard::{self, DashboardView};
 use tokio::time::Instant;
 
 use super::agents::Activity;
-use super::pages::bad_cursor;
+use super::pages::resume;
 use super::scalars::Position;
 use crate::auth::Require;
 use crate::cursor::Cursors;
@@ -226,11 +226,7 @@ impl DashboardSubscription {
         #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = DashboardChanged> + use<>> {
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("dashboard:{queue:?}"));
-        let seen = match after {
-            Some(after) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
-            // Below every position, so that an empty floor is shown as well.
-            None => -1,
-        };
+        let seen = resume(context, &scope, after)?.unwrap_or(-1);
         let (views, zone) = (context.data::<Views>()?.clone(), context.data::<Zone>()?.0);
         let watch = views.watch(MODEL, None);
         let push_next = Instant::now();

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::calls::{HISTORY_EVENTS, call_unknown, permit_watch};
-use super::pages::{PageArgs, bad_cursor};
+use super::pages::{PageArgs, bad_cursor, resume};
 use super::scalars::Position;
 use crate::auth::Require;
 use crate::cursor::Cursors;
@@ -255,10 +255,7 @@ impl EventSubscription {
         }
         permit_watch(context, "call", call_id).await?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("replay:{call_id}"));
-        let seen = match after {
-            Some(after) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
-            None => 0,
-        };
+        let seen = resume(context, &scope, after)?.unwrap_or(0);
         let database = &context.data::<Views>()?.database;
         let mut events: Vec<Recorded> = Vec::new();
         loop {

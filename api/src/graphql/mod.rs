@@ -10,10 +10,12 @@ mod dashboard;
 mod events;
 mod pages;
 mod queues;
+mod recording_commands;
 mod scalars;
 mod sentiment;
 mod transcript_commands;
 mod transcripts;
+mod transfer_commands;
 mod users;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
@@ -47,6 +49,8 @@ pub(crate) struct Query(
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(
     call_commands::CallCommands,
+    transfer_commands::TransferCommands,
+    recording_commands::RecordingCommands,
     agent_commands::AgentCommands,
     transcript_commands::TranscriptCommands,
     users::UserCommands,

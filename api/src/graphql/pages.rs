@@ -2,6 +2,7 @@
 
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, OutputType, Result};
+use domain::Position;
 use projections::models::Scroll;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +63,12 @@ impl PageArgs {
 fn place<K: DeserializeOwned>(cursors: &Cursors, scope: &str, field: &str, cursor: &str) -> Result<K> {
     let opened = cursors.open(scope, cursor).map_err(|error| bad_cursor(field, error))?;
     serde_json::from_slice(&opened).map_err(|_| bad_cursor(field, CursorError::Invalid))
+}
+
+/// The place in the log that a subscription goes on from.
+pub(crate) fn resume(context: &Context<'_>, scope: &str, after: Option<String>) -> Result<Option<Position>> {
+    let cursors = context.data::<Cursors>()?;
+    after.map(|after| cursors.position(scope, &after).map_err(|error| bad_cursor("after", error))).transpose()
 }
 
 /// A cursor that can't be used here, as a client sees it.

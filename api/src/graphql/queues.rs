@@ -7,7 +7,7 @@ use projections::Snapshot;
 use projections::models::queues::{self, BOARD_QUEUES_MAX, QueueRow, WaitingRow};
 use uuid::Uuid;
 
-use super::pages::bad_cursor;
+use super::pages::resume;
 use super::scalars::Position;
 use crate::auth::Require;
 use crate::cursor::Cursors;
@@ -146,10 +146,7 @@ impl QueueSubscription {
         #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = QueueBoardChanged> + use<>> {
         let cursors = context.data::<Cursors>()?.clone();
-        let seen = match after {
-            Some(after) => Some(cursors.position(SCOPE, &after).map_err(|error| bad_cursor("after", error))?),
-            None => None,
-        };
+        let seen = resume(context, SCOPE, after)?;
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, None);
         Ok(flatten(BoardPages { views, watch, cursors, seen, first: true }))

@@ -7,7 +7,7 @@ use projections::models::sentiment::{self, ScoreRow, SpeakerSummary};
 use uuid::Uuid;
 
 use super::calls::permit_watch;
-use super::pages::bad_cursor;
+use super::pages::resume;
 use super::scalars::{Party, Position};
 use crate::auth::Require;
 use crate::cursor::Cursors;
@@ -186,10 +186,7 @@ impl SentimentSubscription {
     ) -> Result<impl Stream<Item = SentimentScored> + use<>> {
         permit_watch(context, "sentiment", call_id).await?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("sentiment:{call_id}"));
-        let seen = match after {
-            Some(after) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
-            None => 0,
-        };
+        let seen = resume(context, &scope, after)?.unwrap_or(0);
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, Some(call_id));
         Ok(flatten(SentimentPages { views, watch, cursors, scope, call_id, seen, more: true }))

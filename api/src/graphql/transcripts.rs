@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use super::calls::permit_watch;
-use super::pages::{PageArgs, bad_cursor};
+use super::pages::{PageArgs, resume};
 use super::scalars::{Party, Position};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
@@ -243,10 +243,7 @@ impl TranscriptSubscription {
     ) -> Result<impl Stream<Item = TranscriptChanged> + use<>> {
         permit_watch(context, "transcript", call_id).await?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("transcript:{call_id}"));
-        let seen = match after {
-            Some(after) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
-            None => 0,
-        };
+        let seen = resume(context, &scope, after)?.unwrap_or(0);
         let views = context.data::<Views>()?.clone();
         let live = if interim { Some(context.data::<LiveLane>()?.subscribe()) } else { None };
         // Before the first page is read, so that no change falls between the two.
