@@ -23,7 +23,7 @@ use crate::progress::{Positions, Progress};
 /// Change rows are kept for this many positions behind the checkpoint.
 pub const CHANGES_KEPT_POSITIONS: i64 = 100_000;
 /// Most keys that one [`Changed`] names; more are "anything".
-pub const CHANGED_KEYS_MAX: usize = 10_000;
+pub const CHANGED_KEYS_MAX: usize = 2_000;
 /// Changes that wait for a slow watcher before it is told that it lagged.
 pub const CHANGED_WAITING_MAX: usize = 1_024;
 /// Look by the clock after something has moved.

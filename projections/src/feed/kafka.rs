@@ -38,7 +38,8 @@ const REFUSED_REPORT: u64 = 1_000;
 /// Follows the topic until shutdown.
 pub(super) async fn follow(inner: Arc<Inner>, source: KafkaSource, epoch: Uuid, shutdown: CancellationToken) {
     let order = Order::new(inner.head());
-    let mut follower = Follower { inner, order, unmet: None, complained: false, last_arrival: Instant::now() };
+    let mut follower =
+        Follower { inner, order, unmet: None, complained: false, ahead_at: -1, last_arrival: Instant::now() };
     let mut backoff = Backoff::new();
     while !shutdown.is_cancelled() {
         match Consumer::start(source.clone(), epoch) {
@@ -59,6 +60,8 @@ struct Follower {
     unmet: Option<(Instant, Position)>,
     /// That Kafka is behind was said.
     complained: bool,
+    /// Where it was last said that Kafka is ahead.
+    ahead_at: Position,
     last_arrival: Instant,
 }
 
@@ -160,7 +163,9 @@ impl Follower {
                 }
             };
             let Some(last) = events.last() else {
-                tracing::error!(position = after, upto, "Kafka is ahead of the log: is this database a copy?");
+                if std::mem::replace(&mut self.ahead_at, after) != after {
+                    tracing::error!(position = after, upto, "Kafka is ahead of the log: is this database a copy?");
+                }
                 return false;
             };
             after = last.position;

@@ -202,7 +202,9 @@ pub(super) mod tests {
     fn too_much_waiting_is_a_reason_to_fill() {
         let mut order = Order::new(0);
         let count = Position::try_from(WAITING_EVENTS_MAX).unwrap();
-        (2..=count + 1).for_each(|position| drop(order.take(0, position - 1, event(position))));
+        for position in 2..=count + 1 {
+            order.take(0, position - 1, event(position));
+        }
         order.lost_upto = 0;
         assert!(!order.must_fill());
         order.take(0, count + 1, event(count + 2));

@@ -11,7 +11,6 @@ mod setup;
 mod store;
 
 use std::collections::HashSet;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,20 +89,21 @@ impl Projector {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let projection = self.model.name();
         let mut backoff = Backoff::new();
+        let mut said = String::new();
         while !shutdown.is_cancelled() {
             let Err(stop) = self.term(&shutdown, &mut backoff).await else { return };
-            let cause = stop.source().map(chain);
+            let (position, error) = (self.position, chain(&stop));
             match stop {
                 Stop::TooManyParked => {
-                    tracing::error!(projection, error = %stop, "projector has ended");
+                    tracing::error!(projection, position, error, "projector has ended");
                     return;
                 }
-                Stop::Changed | Stop::Busy => tracing::info!(projection, reason = %stop, "projector begins anew"),
-                _ => {
-                    let position = self.position;
-                    tracing::warn!(projection, position, error = %stop, cause, "projector tries again");
-                }
+                Stop::Changed | Stop::Busy => tracing::info!(projection, reason = error, "projector begins anew"),
+                // Said once: what lasts for hours is no news every few seconds.
+                _ if error == said => tracing::debug!(projection, position, error, "projector tries again"),
+                _ => tracing::warn!(projection, position, error, "projector tries again"),
             }
+            said = error;
             backoff.pause(&shutdown).await;
         }
     }

@@ -69,6 +69,15 @@ impl Rebuild<'_> {
     }
 }
 
+impl Rebuild<'_> {
+    /// Tells the planner about the new tables: the first queries after the switch would otherwise be planned blindly.
+    pub(super) async fn analyze(&self, connection: &mut PgConnection) -> Result<(), RebuildError> {
+        let tables = super::names::qualified(&self.schema, self.model)?;
+        sqlx::raw_sql(AssertSqlSafe(format!("ANALYZE {tables}"))).execute(connection).await?;
+        Ok(())
+    }
+}
+
 /// The same session reads both views, so a value has the same text in both.
 async fn sum(connection: &mut PgConnection, schema: &str, table: &str) -> Result<Sum, RebuildError> {
     let table = checked(table)?;

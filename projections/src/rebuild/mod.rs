@@ -177,6 +177,7 @@ async fn rebuild_alone(
     let mut rebuild = Rebuild::begin(pool, model, connection).await?;
     rebuild.follow(connection, progress).await?;
     let (comparison, tables) = rebuild.compare(connection, options.accept_difference).await?;
+    rebuild.analyze(connection).await?;
     let parked_events = rebuild.switch(connection, progress).await?;
     let (projection, position) = (model.name(), rebuild.position);
     Ok(RebuildReport { projection, position, duration: begun.elapsed(), comparison, tables, parked_events })

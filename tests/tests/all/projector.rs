@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use projections::parked::RETRY_EVENTS_MAX;
 use projections::{RetryError, retry_parked};
 use tests::TestDatabase;
 use uuid::Uuid;
@@ -245,4 +246,52 @@ async fn a_long_log_is_not_projected_in_small_steps_but_rebuilt() {
     assert_eq!(assert_folded(&database).await, 11_000);
     let changes: i64 = sqlx::query_scalar("SELECT count(*) FROM changes").fetch_one(&database.pool).await.unwrap();
     assert_eq!(changes, 0, "nobody can have seen the view before");
+}
+
+#[tokio::test]
+async fn a_long_queue_behind_a_parked_event_is_taken_up_in_rounds() {
+    let database = TestDatabase::new().await;
+    let model = Counts::new();
+    let process = Process::start(&database).await;
+    process.project(model.clone());
+    let sick = Uuid::now_v7();
+    append(&database.pool, sick, &["poison"]).await;
+    let position = append(&database.pool, sick, &["sales"; 2 * RETRY_EVENTS_MAX]).await;
+    process.projected(position).await;
+    assert_eq!(parked(&database).await.len(), 2 * RETRY_EVENTS_MAX + 1);
+    model.mend();
+    // The projector goes on meanwhile, and what arrives now waits at the end of the queue.
+    let (pool, retrying) = (database.pool.clone(), model.clone());
+    let retry = tokio::spawn(async move { retry_parked(&pool, retrying.as_ref(), sick).await });
+    let position = append(&database.pool, sick, &["sales"; 10]).await;
+    assert_eq!(retry.await.unwrap().unwrap().stopped_at, None);
+    process.projected(position).await;
+    let left = retry_parked(&database.pool, model.as_ref(), sick).await.unwrap();
+    assert!(left.folded <= 10 && left.stopped_at.is_none());
+    process.stop().await;
+    assert_eq!((parked(&database).await, counts(&database).await[&sick]), (vec![], 1_011));
+    assert_eq!(assert_folded(&database).await, position);
+}
+
+#[tokio::test]
+async fn old_change_rows_are_removed() {
+    let database = TestDatabase::new().await;
+    // So far back that no number of events in this test could reach them.
+    sqlx::query(
+        "INSERT INTO changes (projection, position, key)
+         SELECT name, -200000 - n, gen_random_uuid() FROM generate_series(1, 12000) n, unnest(ARRAY['counts', 'other']) name",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let process = Process::start(&database).await;
+    process.project(Counts::new());
+    let position = append(&database.pool, Uuid::now_v7(), &["sales"; 1_000]).await;
+    process.projected(position).await;
+    process.stop().await;
+    let left: Vec<(String, i64)> = sqlx::query_as("SELECT projection, count(*) FROM changes GROUP BY 1 ORDER BY 1")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, [("counts".to_owned(), 1_000), ("other".to_owned(), 12_000)]);
 }
