@@ -24,8 +24,8 @@ pub(super) struct Agent {
 #[derive(Debug, Default)]
 pub(super) struct Floor {
     pub(super) agents: BTreeMap<AgentId, Agent>,
-    /// Agents that changed.
-    pub(super) touched: BTreeSet<AgentId>,
+    /// Agents that changed, with the position of the last event that changed them.
+    pub(super) touched: BTreeMap<AgentId, Position>,
     /// Agents whose capabilities changed.
     pub(super) capabilities: BTreeSet<AgentId>,
     /// Intervals that ended.
@@ -158,7 +158,7 @@ impl Floor {
         let Some(agent) = self.agents.get_mut(&agent_id) else {
             return;
         };
-        self.touched.insert(agent_id);
+        self.touched.insert(agent_id, moment.position);
         // What was parked is folded later than what came after it.
         agent.view.position = agent.view.position.max(moment.position);
         let activity = Activity::of(agent.view.presence, agent.view.contacts.iter().map(|contact| contact.state));

@@ -60,8 +60,7 @@ impl ReadModel for Agents {
         events.iter().for_each(|decoded| floor.fold(decoded));
         store(connection, &floor, first.recorded.position).await?;
 
-        let position_of = |id: &AgentId| floor.agents.get(id).map(|agent| agent.view.position);
-        let changes = floor.touched.iter().filter_map(|id| Some(Change { position: position_of(id)?, key: *id }));
+        let changes = floor.touched.into_iter().map(|(key, position)| Change { position, key });
         let mut changes: Vec<Change> = changes.collect();
         changes.sort_unstable();
         Ok(changes)
@@ -100,7 +99,7 @@ async fn load(connection: &mut PgConnection, agent_ids: &[AgentId], call_ids: &[
 /// Writes what changed. `first`: position of the first event of the batch; open intervals that began before it are stored
 /// as they are.
 async fn store(connection: &mut PgConnection, floor: &Floor, first: domain::Position) -> Result<(), sqlx::Error> {
-    let touched: Vec<&Agent> = floor.touched.iter().filter_map(|id| floor.agents.get(id)).collect();
+    let touched: Vec<&Agent> = floor.touched.keys().filter_map(|id| floor.agents.get(id)).collect();
     let views: Vec<_> = touched.iter().map(|agent| &agent.view).collect();
     write(connection, include_str!("write_agents.sql"), &views).await?;
 

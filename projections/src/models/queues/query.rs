@@ -69,10 +69,11 @@ pub async fn waiting(
 /// # Errors
 /// The database refused.
 pub async fn places(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<WaitingRow>, sqlx::Error> {
-    // The place is one more than those who are served before: an index lookup, not a sort of the queue.
+    // One more than those who are served before.
     let sql = "SELECT to_jsonb(e) || jsonb_build_object('place', 1 + (
                       SELECT count(*) FROM read.queue_entries o WHERE o.queue = e.queue AND o.left_at IS NULL
-                         AND (-o.priority, o.enqueued_at, o.call_id) < (-e.priority, e.enqueued_at, e.call_id)))
+                         AND (o.priority > e.priority OR o.priority = e.priority
+                              AND (o.enqueued_at, o.call_id) < (e.enqueued_at, e.call_id))))
                FROM read.queue_entries e WHERE e.left_at IS NULL AND e.call_id = ANY($1)";
     rows_by_ids(connection, sql, ids).await
 }

@@ -12,7 +12,7 @@ use tests::TestDatabase;
 use uuid::Uuid;
 
 use super::floor::Floor;
-use super::projected;
+use super::{create, fold, projected};
 
 const BEGIN: &str = "2026-11-23T09:00:00Z";
 
@@ -241,5 +241,27 @@ async fn clocks_that_disagree_make_no_negative_time() {
             ("on_contact", 12, Some(20)),
             ("after_contact_work", 20, None),
         ])
+    );
+}
+
+#[tokio::test]
+async fn calls_that_were_parked_are_folded_later() {
+    let (floor, id, eva, jan) = consulting_floor();
+    let (late, early): (Vec<_>, Vec<_>) = floor.log.iter().cloned().partition(|e| e.recorded.stream.id == id);
+    let database = TestDatabase::new().await;
+    create(&database.pool, &Agents, "read").await;
+    fold(&database.pool, &Agents, "read", &early, 10).await;
+    fold(&database.pool, &Agents, "read", &late, 1).await;
+
+    let mut connection = database.pool.acquire().await.unwrap();
+    let agents = by_ids(&mut connection, &[eva, jan]).await.unwrap();
+    assert!(agents.iter().all(|agent| agent.contacts.is_empty()));
+    let of = |id| agents.iter().find(|agent| agent.profile.agent_id == id).unwrap();
+    assert_eq!((of(eva).activity, of(jan).activity), (Activity::SignedOut, Activity::Available));
+    assert_eq!(of(eva).position, early.last().unwrap().recorded.position);
+    // What the tile showed meanwhile stays; the contact's own times are as if nothing had happened.
+    assert_eq!(
+        seconds(&database, &floor, eva, Dimension::Contact).await[..2],
+        expected(&[("ringing", 12, Some(15)), ("connected", 15, Some(30)),])
     );
 }

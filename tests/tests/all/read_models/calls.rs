@@ -3,6 +3,7 @@
 use domain::call::{self, Command, Direction, EndReason, EndedBy, Party};
 use domain::{Personal, ShortText};
 use projections::ReadModel as _;
+use projections::models::agents::Agents;
 use projections::models::calls::{
     self, CallFilter, CallState, CallView, Calls, LegKind, LegOutcome, RecordingState, by_ids, legs_of, page,
 };
@@ -11,7 +12,7 @@ use tests::TestDatabase;
 use uuid::Uuid;
 
 use super::floor::{Floor, initiate};
-use super::{fold, projected};
+use super::{fold, project, projected};
 
 const BEGIN: &str = "2026-11-23T09:00:00Z";
 
@@ -196,12 +197,13 @@ async fn states_of_a_call_as_it_goes() {
 #[tokio::test]
 async fn pages_and_filters() {
     let mut floor = Floor::new(BEGIN);
-    let eva = floor.available("Eva", None);
+    let eva = floor.available("Eva", Some("north"));
     let ids: Vec<Uuid> = (0..5).map(|n| floor.queued(f64::from(n), if n % 2 == 0 { "even" } else { "odd" })).collect();
     floor.offer(10.0, ids[1], eva);
     floor.answer(11.0, ids[1], eva);
     floor.call(12.0, ids[4], Command::Abandon);
     let database = projected(&Calls, &floor.log).await;
+    project(&database, &Agents, &floor.log).await;
     let mut connection = database.pool.acquire().await.unwrap();
     let all = CallFilter::default();
     let found = |calls: Vec<CallView>| {
@@ -221,6 +223,8 @@ async fn pages_and_filters() {
         (states(&[CallState::Connected, CallState::Abandoned]), vec![4, 1]),
         (CallFilter { queue: Some("odd".to_owned()), ..all.clone() }, vec![3, 1]),
         (CallFilter { agent_id: Some(eva), ..all.clone() }, vec![1]),
+        (CallFilter { team: Some("north".to_owned()), ..all.clone() }, vec![1]),
+        (CallFilter { team: Some("south".to_owned()), ..all.clone() }, vec![]),
         (CallFilter { direction: Some(Direction::Outbound), ..all.clone() }, vec![]),
         (
             CallFilter { initiated_from: Some(floor.at(1.0)), initiated_before: Some(floor.at(3.0)), ..all.clone() },

@@ -10,9 +10,24 @@ mod random;
 mod sentiment;
 mod transcripts;
 
+use projections::metrics::intervals::Tz;
 use projections::{Change, Decoded, ReadModel};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tests::TestDatabase;
+
+#[tokio::test]
+async fn every_model_names_its_tables_and_no_other() {
+    let database = TestDatabase::new().await;
+    let mut named = Vec::new();
+    for model in projections::read_models(Tz::UTC) {
+        create(&database.pool, model.as_ref(), "read").await;
+        named.extend(model.tables().iter().map(|table| (*table).to_owned()));
+    }
+    named.sort();
+    let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'read' ORDER BY 1";
+    let made: Vec<String> = sqlx::query_scalar(sql).fetch_all(&database.pool).await.unwrap();
+    assert_eq!(named, made);
+}
 
 /// A database with the tables of a model, filled from events.
 async fn projected(model: &dyn ReadModel, events: &[Decoded]) -> TestDatabase {
