@@ -2,9 +2,10 @@
 //!
 //! * `mod`: the [`ReadModel`](crate::ReadModel): which rows a batch of events needs, loaded and written back at once.
 //! * `row`: what one row says, in the words of the domain. Field names are column names.
-//! * `fold`: a pure function from a row and an event to the next row. The same function shows a past instant.
+//! * `fold`: a pure function from rows and an event to the next rows, where one event does not tell a row by itself. The
+//!   same function shows a past instant.
 //! * `query`: questions that people ask. They take one connection, so that several see one snapshot.
-//! * `<name>.sql`: the tables.
+//! * `<name>.sql`: the tables; `write_<table>.sql`: how a batch gets into one.
 //!
 //! A model never reads a table of another model while it folds, and never a clock. Durations are whole milliseconds
 //! between the times at which things happened; where the clocks of two witnesses disagree so far that a thing ends

@@ -73,14 +73,26 @@ fn keys_of(events: &[Decoded]) -> (Vec<AgentId>, Vec<CallId>) {
     for decoded in events {
         let id = decoded.recorded.stream.id;
         match &decoded.event {
-            domain::Event::Agent(_) => agents.insert(id),
-            domain::Event::Call(call::Event::Offered(e)) => agents.insert(e.agent_id) | calls.insert(id),
-            domain::Event::Call(call::Event::ConsultStarted(e)) => agents.insert(e.agent_id) | calls.insert(id),
-            domain::Event::Call(_) => calls.insert(id),
-            domain::Event::Transcript(_) | domain::Event::Sentiment(_) => false,
-        };
+            domain::Event::Agent(_) => {
+                agents.insert(id);
+            }
+            domain::Event::Call(event) => {
+                calls.insert(id);
+                agents.extend(rings_for(event));
+            }
+            domain::Event::Transcript(_) | domain::Event::Sentiment(_) => {}
+        }
     }
     (agents.into_iter().collect(), calls.into_iter().collect())
+}
+
+/// The agent whose phone begins to ring.
+fn rings_for(event: &call::Event) -> Option<AgentId> {
+    match event {
+        call::Event::Offered(e) => Some(e.agent_id),
+        call::Event::ConsultStarted(e) => Some(e.agent_id),
+        _ => None,
+    }
 }
 
 async fn load(connection: &mut PgConnection, agent_ids: &[AgentId], call_ids: &[CallId]) -> Result<Floor, sqlx::Error> {

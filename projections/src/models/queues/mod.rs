@@ -7,7 +7,7 @@ mod fold;
 mod query;
 mod row;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::{CallId, Position};
@@ -71,7 +71,7 @@ async fn load(connection: &mut PgConnection, ids: &[CallId]) -> Result<Waits, sq
 
 async fn count_waiting(
     connection: &mut PgConnection,
-    queues: std::collections::BTreeMap<String, Position>,
+    queues: BTreeMap<String, Position>,
 ) -> Result<Vec<Change>, sqlx::Error> {
     if queues.is_empty() {
         return Ok(Vec::new());
