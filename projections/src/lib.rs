@@ -11,9 +11,9 @@
 //! * [`rebuild`]: a view made anew beside the served one, compared, and switched in.
 //! * [`Changes`]: what changed, for those who watch. [`Snapshot`]: rows and their position from one moment.
 //!
-//! **A new read model** is a migration-free thing: one file in `models` that implements [`ReadModel`], with its tables in
-//! `ddl`, and one line in [`read_models`]. Its name is permanent; when its tables or its fold change, its version is raised
-//! and the stored view is rebuilt at the next start.
+//! **A new read model** is one file in `models` that implements [`ReadModel`], and one line in [`read_models`]. Its tables
+//! are made from its `ddl`, not by a migration. Its name is permanent; when its tables or its fold change, its version is
+//! raised and the stored view is rebuilt at the next start.
 //!
 //! This crate appends nothing, asks no provider for anything, and does not know how people or machines reach it: a rebuild
 //! can't have side effects, because nothing here could cause any.

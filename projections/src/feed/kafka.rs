@@ -68,8 +68,7 @@ struct Follower {
 impl Follower {
     /// Reads with one consumer for as long as it is good for anything.
     async fn read(&mut self, source: &KafkaSource, consumer: &mut Consumer, backoff: &mut Backoff) {
-        let assigned = self.table_meanwhile(&mut consumer.assigned).await;
-        match assigned {
+        match self.table_meanwhile(&mut consumer.assigned).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 return self.stall(&format!("Kafka topic {:?} can't be read: {error}", source.topic));
@@ -86,32 +85,37 @@ impl Follower {
         self.inner.counters.stalled.store(false, Ordering::Relaxed);
         self.complained = false;
         tracing::info!(topic = source.topic, position = self.order.head(), "following Kafka");
+        let why = self.take_all(consumer).await;
+        self.stall(why);
+    }
+
+    /// Takes what the consumer brings, and fills what it does not. Returns why it is of no use any more.
+    async fn take_all(&mut self, consumer: &mut Consumer) -> &'static str {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hole_since: Option<(Position, Instant)> = None;
+        // The head behind which something is missing, and since when.
+        let mut hole: Option<(Position, Instant)> = None;
         loop {
-            let fill_at = hole_since.map(|(_, since)| since + HOLE_WAIT);
+            let fill_at = hole.map(|(_, since)| since + HOLE_WAIT);
             tokio::select! {
                 batch = consumer.arrivals.recv() => match batch {
                     Some(batch) => self.take(batch).await,
-                    None => return self.stall("the consumer has ended"),
+                    None => return "the consumer has ended",
                 },
                 () = sleep_until(fill_at.unwrap_or_else(Instant::now)), if fill_at.is_some() => {
                     self.fill_gap().await;
-                    hole_since = None;
+                    hole = None;
                 }
                 _ = look.tick() => {
                     self.look().await;
                     if self.stalled() && self.last_arrival.elapsed() > SILENCE_MAX {
-                        return self.stall("the consumer is silent");
+                        return "the consumer is silent";
                     }
                 }
             }
-            hole_since = match (self.order.gap(), hole_since) {
-                (Some((head, _)), Some((since_head, since))) if head == since_head => Some((head, since)),
-                (Some((head, _)), _) => Some((head, Instant::now())),
-                (None, _) => None,
-            };
+            let missing = self.order.gap().map(|(head, _)| head);
+            hole =
+                missing.map(|head| (head, hole.filter(|(since, _)| *since == head).map_or_else(Instant::now, |h| h.1)));
         }
     }
 

@@ -7,4 +7,5 @@ mod feed;
 mod projector;
 mod read_models;
 mod rebuild;
+mod topic;
 mod view;
