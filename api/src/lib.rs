@@ -23,6 +23,7 @@ use axum::Router;
 use chrono_tz::Tz;
 use commands::{Database, EventStore};
 use projections::{Changes, Tail};
+use tokio_util::sync::CancellationToken;
 
 pub use auth::{Auth, TOKEN_LASTS, Tokens};
 pub use cursor::Cursors;
@@ -45,8 +46,9 @@ pub struct Context {
     pub zone: Tz,
 }
 
-/// The edge: `/graphql` (POST, WebSocket) and `/graphiql`.
-pub fn router(context: Context) -> Router {
+/// The edge: `/graphql` (GET, POST, WebSocket) and `/graphiql`. Sockets are closed when `shutdown` fires, with a code that
+/// makes clients come back elsewhere and go on from their cursors.
+pub fn router(context: Context, shutdown: CancellationToken) -> Router {
     let Context { store, database, changes, tail, auth, cursors, zone } = context;
     let schema = graphql::builder()
         .data(store)
@@ -56,7 +58,7 @@ pub fn router(context: Context) -> Router {
         .data(live::LiveLane::new())
         .data(graphql::Zone(zone))
         .finish();
-    transport::router(transport::Endpoint { schema, auth: Arc::new(auth) })
+    transport::router(transport::Endpoint { schema, auth: Arc::new(auth), shutdown })
 }
 
 /// The schema in its own language, with descriptions.

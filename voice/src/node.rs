@@ -54,11 +54,14 @@ pub(crate) struct Node {
     writing: TaskTracker,
     router: Router,
     health: Health,
+    /// Ends open requests and sockets.
+    drain: CancellationToken,
 }
 
 impl Node {
     /// Starts the roles on a migrated database.
     pub(crate) async fn start(roles: Roles, database: Database, common: &CommonArgs) -> Result<Self> {
+        let drain = CancellationToken::new();
         let (followers, following) = (CancellationToken::new(), TaskTracker::new());
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
         let store = EventStore::start(database.clone(), &writing, writers.clone());
@@ -104,14 +107,15 @@ impl Node {
         let mut router = health::router(health.clone());
         if roles.api {
             let parts = Edge { store, tail, changes, zone: common.time_zone };
-            router = router.merge(edge(parts, database.clone(), common.jwt_secret.as_deref()).await?);
+            let secret = common.jwt_secret.as_deref();
+            router = router.merge(edge(parts, database.clone(), secret, drain.clone()).await?);
         }
-        Ok(Self { database, followers, following, writers, writing, router, health })
+        Ok(Self { database, followers, following, writers, writing, router, health, drain })
     }
 
     /// Serves HTTP until `shutdown` fires, then stops everything in order.
     pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let drain = CancellationToken::new();
+        let drain = self.drain;
         let draining = drain.clone().cancelled_owned();
         let mut server =
             tokio::spawn(axum::serve(listener, self.router).with_graceful_shutdown(draining).into_future());
@@ -154,7 +158,7 @@ struct Edge {
     zone: Tz,
 }
 
-async fn edge(parts: Edge, database: Database, configured: Option<&str>) -> Result<Router> {
+async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: CancellationToken) -> Result<Router> {
     let secret = match configured {
         Some(secret) if secret.len() < SECRET_BYTES_MIN => {
             bail!("JWT_SECRET must have at least {SECRET_BYTES_MIN} bytes")
@@ -164,7 +168,7 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>) -> Resu
     };
     let log = projections::log::epoch(&database).await?;
     let Edge { store, tail, changes, zone } = parts;
-    Ok(api::router(api::Context {
+    let context = api::Context {
         store,
         changes,
         tail,
@@ -172,5 +176,6 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>) -> Resu
         cursors: api::Cursors::new(&secret, log),
         zone,
         database,
-    }))
+    };
+    Ok(api::router(context, drain))
 }

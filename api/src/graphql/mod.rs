@@ -33,6 +33,17 @@ const DIRECTIVES_MAX: usize = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct TraceParent(pub(crate) String);
 
+impl TraceParent {
+    /// Longest header that is kept: the format has 55 characters and may grow.
+    const LENGTH_MAX: usize = 128;
+
+    /// Takes a header over as it is, if it could be one.
+    pub(crate) fn parse(header: &str) -> Option<Self> {
+        let plain = header.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        (plain && !header.is_empty() && header.len() <= Self::LENGTH_MAX).then(|| Self(header.to_owned()))
+    }
+}
+
 /// Questions.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(

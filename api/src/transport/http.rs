@@ -1,65 +1,104 @@
-//! GraphQL over HTTP POST.
+//! GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), with the status codes that the audit suite of
+//! npm `graphql-http` expects.
 
-use async_graphql::{Request, Response as GraphQlResponse, ServerError};
-use axum::Json;
+use std::collections::BTreeMap;
+
+use async_graphql::Request;
+use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::{Query, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 
 use super::Endpoint;
+use super::negotiation::Media;
+use super::operation::{Answer, error_body, operation_type, request};
 use crate::auth::AuthError;
-use crate::error::{code, coded, internal, unauthenticated};
+use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
 
-/// Answers one operation.
-pub(super) async fn answer(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes) -> Response {
-    let json = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        value.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
-    });
-    // Anything else could be sent by a form of another site without asking first.
-    if !json {
+/// Answers an operation sent by POST.
+pub(super) async fn post(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let is_json =
+        |value: &str| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
+    // Anything else could be sent by a form of another site without asking the browser first.
+    if !headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json) {
         let error = coded("UNSUPPORTED_MEDIA_TYPE", "send the request as application/json");
-        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+        return refusal(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
-    let mut request: Request = match serde_json::from_slice(&body) {
-        Ok(request) => request,
-        Err(error) => {
-            let message = format!("the body is no GraphQL request: {error}");
-            return refusal(StatusCode::BAD_REQUEST, coded("BAD_REQUEST", message));
-        }
+    let parameters = match serde_json::from_slice(&body) {
+        Ok(parameters) => parameters,
+        Err(error) => return bad_request(media, format!("the body is no JSON: {error}")),
     };
-    match headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default()) {
-        None => {}
-        Some(authorization) => match endpoint.auth.viewer(authorization).await {
-            Ok(viewer) => request = request.data(viewer),
-            Err(AuthError::Token) => return refusal(StatusCode::OK, unauthenticated()),
-            Err(AuthError::Users(error)) => {
-                return refusal(StatusCode::INTERNAL_SERVER_ERROR, internal(&error));
-            }
-        },
+    match request(parameters) {
+        Ok(request) => execute(&endpoint, media, &headers, request).await,
+        Err(error) => bad_request(media, error.to_string()),
     }
-    if let Some(trace) = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|t| t.len() <= 128) {
-        request = request.data(TraceParent(trace.to_owned()));
-    }
-    Json(coded_errors(endpoint.schema.execute(request).await)).into_response()
 }
 
-/// Errors that the executor found itself get a code, too.
-pub(super) fn coded_errors(mut response: GraphQlResponse) -> GraphQlResponse {
-    for error in &mut response.errors {
-        let extensions = error.extensions.get_or_insert_default();
-        if extensions.get("code").is_none() {
-            // Before execution there is no path: the document itself is at fault.
-            let code = if error.path.is_empty() { "GRAPHQL_VALIDATION_FAILED" } else { code::BAD_USER_INPUT };
-            extensions.set("code", code);
+/// Answers a query sent by GET. A GET must not change anything, so mutations are refused.
+pub(super) async fn get(
+    State(endpoint): State<Endpoint>,
+    headers: HeaderMap,
+    Query(mut parameters): Query<BTreeMap<String, String>>,
+) -> Response {
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let mut read = json!({ "query": parameters.remove("query"), "operationName": parameters.remove("operationName") });
+    for key in ["variables", "extensions"] {
+        match parameters.remove(key).as_deref().map(serde_json::from_str::<Value>) {
+            None => {}
+            Some(Ok(value)) => read[key] = value,
+            Some(Err(error)) => return bad_request(media, format!("{key} is no JSON: {error}")),
         }
     }
-    response
+    let request = match request(read) {
+        Ok(request) => request,
+        Err(error) => return bad_request(media, error.to_string()),
+    };
+    if matches!(operation_type(&request), Some(OperationType::Mutation | OperationType::Subscription)) {
+        let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET");
+        let mut response = refusal(media, StatusCode::METHOD_NOT_ALLOWED, error);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    execute(&endpoint, media, &headers, request).await
 }
 
-fn refusal(status: StatusCode, error: async_graphql::Error) -> Response {
-    let error: ServerError = error.into_server_error(async_graphql::Pos::default());
-    (status, Json(GraphQlResponse::from_errors(vec![error]))).into_response()
+async fn execute(endpoint: &Endpoint, media: Media, headers: &HeaderMap, mut request: Request) -> Response {
+    if let Some(authorization) = headers.get(AUTHORIZATION) {
+        match endpoint.auth.viewer(authorization.to_str().unwrap_or_default()).await {
+            Ok(viewer) => request = request.data(viewer),
+            Err(AuthError::Token) => return respond(media, StatusCode::OK, &error_body(unauthenticated())),
+            Err(AuthError::Users(error)) => {
+                return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error));
+            }
+        }
+    }
+    if let Some(trace) = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceParent::parse) {
+        request = request.data(trace);
+    }
+    match (Answer::of(endpoint.schema.execute(request).await), media) {
+        (Answer::Executed(body), _) | (Answer::Rejected(body), Media::Json) => respond(media, StatusCode::OK, &body),
+        (Answer::Rejected(body), Media::GraphQl) => respond(media, StatusCode::BAD_REQUEST, &body),
+    }
+}
+
+fn respond(media: Media, status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, media.content_type())], body.to_string()).into_response()
+}
+
+fn refusal(media: Media, status: StatusCode, error: async_graphql::Error) -> Response {
+    respond(media, status, &error_body(error))
+}
+
+fn bad_request(media: Media, message: String) -> Response {
+    refusal(media, StatusCode::BAD_REQUEST, coded("BAD_REQUEST", message))
+}
+
+fn not_acceptable() -> Response {
+    let message = "answers come as application/graphql-response+json or application/json";
+    refusal(Media::Json, StatusCode::NOT_ACCEPTABLE, coded("NOT_ACCEPTABLE", message))
 }

@@ -1,6 +1,10 @@
-//! GraphQL over HTTP and WebSocket.
+//! GraphQL over HTTP and WebSocket, after the specifications: the executor is a library's, what goes over the wire is ours.
 
 mod http;
+mod negotiation;
+mod operation;
+mod protocol;
+mod socket;
 mod websocket;
 
 use std::sync::Arc;
@@ -9,7 +13,8 @@ use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::Html;
-use axum::routing::{get, post};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::graphql::VoiceSchema;
@@ -22,12 +27,14 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Endpoint {
     pub(crate) schema: VoiceSchema,
     pub(crate) auth: Arc<Auth>,
+    /// Sockets are closed, to be resumed elsewhere, when it fires.
+    pub(crate) shutdown: CancellationToken,
 }
 
-/// `/graphql` (POST, WebSocket) and `/graphiql`.
+/// `/graphql` (GET, POST, WebSocket) and `/graphiql`.
 pub(crate) fn router(endpoint: Endpoint) -> Router {
     Router::new()
-        .route("/graphql", post(http::answer).get(websocket::upgrade))
+        .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
         .route("/graphiql", get(graphiql))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(endpoint)

@@ -1,51 +1,38 @@
-//! GraphQL over WebSocket, subprotocol `graphql-transport-ws`.
-//!
-//! The token comes with `connection_init`, because browsers can't send headers with a WebSocket; a header is taken as
-//! well, from clients that can.
+//! The way a socket comes to be: upgrade, subprotocol, handing over to `socket`.
 
-use async_graphql::Data;
-use async_graphql::http::ALL_WEBSOCKET_PROTOCOLS;
-use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::response::Response;
-use serde_json::Value;
+use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
 
-use super::Endpoint;
-use crate::auth::AuthError;
-use crate::error::{internal, unauthenticated};
+use super::protocol::SUBPROTOCOL;
+use super::{Endpoint, http, socket};
+use crate::graphql::TraceParent;
 
 /// Largest message from a client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
-/// Takes a socket over.
-pub(super) async fn upgrade(
+/// GET is a query, unless it asks for a WebSocket.
+pub(super) async fn upgrade_or_get(
     State(endpoint): State<Endpoint>,
-    protocol: GraphQLProtocol,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    parameters: Query<BTreeMap<String, String>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let asks = headers.get("upgrade").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) if asks => return rejection.into_response(),
+        Err(_) => return http::get(State(endpoint), headers, parameters).await,
+    };
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let authorization = header(AUTHORIZATION.as_str());
+    let trace = header("traceparent").as_deref().and_then(TraceParent::parse);
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
-        .protocols(ALL_WEBSOCKET_PROTOCOLS)
-        .on_upgrade(move |socket| async move {
-            let auth = endpoint.auth.clone();
-            let init = move |payload: Value| async move {
-                let given = ["authorization", "Authorization"].iter().find_map(|key| payload[key].as_str());
-                let authorization = given.map(str::to_owned).or(header);
-                let mut data = Data::default();
-                if let Some(authorization) = authorization {
-                    match auth.viewer(&authorization).await {
-                        Ok(viewer) => drop(data.insert(viewer)),
-                        Err(AuthError::Token) => return Err(unauthenticated()),
-                        Err(AuthError::Users(error)) => return Err(internal(&error)),
-                    }
-                }
-                Ok(data)
-            };
-            GraphQLWebSocket::new(socket, endpoint.schema, protocol).on_connection_init(init).serve().await;
-        })
+        .protocols([SUBPROTOCOL])
+        .on_upgrade(move |socket| socket::serve(socket, endpoint, authorization, trace))
 }
