@@ -13,7 +13,6 @@ mod auth;
 mod cursor;
 mod error;
 mod graphql;
-mod live;
 mod transport;
 mod views;
 
@@ -22,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use chrono_tz::Tz;
 use commands::{Database, EventStore};
-use projections::{Changes, Tail};
+use projections::{Changes, LiveLane, Tail};
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{Auth, TOKEN_LASTS, Tokens};
@@ -38,6 +37,8 @@ pub struct Context {
     pub changes: Changes,
     /// What feeds subscriptions to events.
     pub tail: Tail,
+    /// What is still being spoken.
+    pub live: LiveLane,
     /// Accounts and tokens.
     pub auth: Auth,
     /// Cursors of this log.
@@ -49,13 +50,13 @@ pub struct Context {
 /// The edge: `/graphql` (GET, POST, WebSocket) and `/graphiql`. Sockets are closed when `shutdown` fires, with a code that
 /// makes clients come back elsewhere and go on from their cursors.
 pub fn router(context: Context, shutdown: CancellationToken) -> Router {
-    let Context { store, database, changes, tail, auth, cursors, zone } = context;
+    let Context { store, database, changes, tail, live, auth, cursors, zone } = context;
     let schema = graphql::builder()
         .data(store)
         .data(views::Views { database, changes, tail })
         .data(auth.clone())
         .data(cursors)
-        .data(live::LiveLane::new())
+        .data(live)
         .data(graphql::Zone(zone))
         .finish();
     transport::router(transport::Endpoint { schema, auth: Arc::new(auth), shutdown })

@@ -15,7 +15,7 @@ use commands::relay::{self, RelayConfig};
 use commands::{Database, EventStore, Users};
 use ingest::language::Vader;
 use ingest::reactions::Reactions;
-use projections::{Bookmark, Changes, KafkaSource, Progress, Source, Tail, read_models};
+use projections::{Bookmark, Changes, KafkaSource, LiveLane, Progress, Source, Tail, read_models};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,7 +106,8 @@ impl Node {
         let health = Health::new(database.clone(), tail.clone(), relayed);
         let mut router = health::router(health.clone());
         if roles.api {
-            let parts = Edge { store, tail, changes, zone: common.time_zone };
+            let live = LiveLane::start(database.clone(), &following, &followers);
+            let parts = Edge { store, tail, changes, live, zone: common.time_zone };
             let secret = common.jwt_secret.as_deref();
             router = router.merge(edge(parts, database.clone(), secret, drain.clone()).await?);
         }
@@ -155,6 +156,7 @@ struct Edge {
     store: EventStore,
     tail: Tail,
     changes: Changes,
+    live: LiveLane,
     zone: Tz,
 }
 
@@ -167,11 +169,12 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         None => commands::secret(&database, "access-tokens").await?,
     };
     let log = projections::log::epoch(&database).await?;
-    let Edge { store, tail, changes, zone } = parts;
+    let Edge { store, tail, changes, live, zone } = parts;
     let context = api::Context {
         store,
         changes,
         tail,
+        live,
         auth: api::Auth::new(Users::new(database.clone()), api::Tokens::new(&secret)),
         cursors: api::Cursors::new(&secret, log),
         zone,

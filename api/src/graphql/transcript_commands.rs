@@ -7,12 +7,12 @@ use commands::EventStore;
 use domain::sentiment::{Command as SentimentCommand, Sentiment};
 use domain::transcript::{Command, Transcript};
 use domain::{Category, Label, Personal, ShortText, SpokenText, StreamName};
+use projections::{Interim, LiveLane};
 use uuid::Uuid;
 
 use super::command::{CommandInput, CommandResult, Order, permit_call};
 use super::scalars::{Party, optional, text};
 use crate::auth::Require;
-use crate::live::{Interim, LiveLane};
 
 /// Something that was said, for good.
 #[derive(InputObject)]

@@ -1,11 +1,14 @@
 //! Transcripts: search, and the live stream of what is said.
 
+use std::sync::Arc;
+
 use async_graphql::connection::Connection;
 use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::Personal;
 use futures_util::Stream;
 use projections::models::transcripts::{self, SearchFilter, SearchHit, SegmentRow};
+use projections::{Interim, LiveLane};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
@@ -16,7 +19,6 @@ use super::scalars::{Party, Position};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
-use crate::live::{Interim, LiveLane};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Segments read at once.
@@ -162,7 +164,7 @@ struct TranscriptChanged {
 struct TranscriptPages {
     views: Views,
     watch: Watch,
-    live: Option<broadcast::Receiver<Interim>>,
+    live: Option<broadcast::Receiver<Arc<Interim>>>,
     cursors: Cursors,
     scope: String,
     call_id: Uuid,
@@ -184,12 +186,13 @@ impl TranscriptPages {
         Ok(rows.into_iter().map(changed).collect())
     }
 
-    fn spoken(&self, interim: Interim) -> Vec<TranscriptChanged> {
+    fn spoken(&self, interim: &Interim) -> Vec<TranscriptChanged> {
         if interim.call_id != self.call_id {
             return Vec::new();
         }
         let Interim { speaker, begin_ms, text, .. } = interim;
-        let interim = InterimTranscript { speaker: speaker.into(), begin_ms, text: text.as_str().to_owned() };
+        let (begin_ms, text) = (*begin_ms, text.as_str().to_owned());
+        let interim = InterimTranscript { speaker: (*speaker).into(), begin_ms, text };
         vec![TranscriptChanged { cursor: None, segment: None, interim: Some(interim) }]
     }
 }
@@ -214,7 +217,7 @@ impl Pages for TranscriptPages {
                     self.more = true;
                 }
                 interim = interim => match interim {
-                    Ok(interim) => return Ok(Some(self.spoken(interim))),
+                    Ok(interim) => return Ok(Some(self.spoken(&interim))),
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => self.live = None,
                 },
