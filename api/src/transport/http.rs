@@ -12,16 +12,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Endpoint;
 use super::negotiation::Media;
 use super::operation::{Answer, error_body, operation_type, request};
+use super::{Endpoint, sse};
 use crate::auth::AuthError;
 use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
 
 /// Answers an operation sent by POST.
 pub(super) async fn post(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let Some(media) = accepted(&headers) else { return not_acceptable() };
     let is_json =
         |value: &str| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
     // Anything else could be sent by a form of another site without asking the browser first.
@@ -45,7 +45,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     Query(mut parameters): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let Some(media) = accepted(&headers) else { return not_acceptable() };
     let mut read = json!({ "query": parameters.remove("query"), "operationName": parameters.remove("operationName") });
     for key in ["variables", "extensions"] {
         match parameters.remove(key).as_deref().map(serde_json::from_str::<Value>) {
@@ -58,8 +58,13 @@ pub(super) async fn get(
         Ok(request) => request,
         Err(error) => return bad_request(media, error.to_string()),
     };
-    if matches!(operation_type(&request), Some(OperationType::Mutation | OperationType::Subscription)) {
-        let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET");
+    let refused = match operation_type(&request) {
+        Some(OperationType::Mutation) => true,
+        Some(OperationType::Subscription) => !sse::is_wanted(&headers),
+        Some(OperationType::Query) | None => false,
+    };
+    if refused {
+        let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET, and subscriptions as event streams");
         let mut response = refusal(media, StatusCode::METHOD_NOT_ALLOWED, error);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -80,10 +85,18 @@ async fn execute(endpoint: &Endpoint, media: Media, headers: &HeaderMap, mut req
     if let Some(trace) = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceParent::parse) {
         request = request.data(trace);
     }
+    if sse::is_wanted(headers) {
+        return sse::respond(endpoint, request);
+    }
     match (Answer::of(endpoint.schema.execute(request).await), media) {
         (Answer::Executed(body), _) | (Answer::Rejected(body), Media::Json) => respond(media, StatusCode::OK, &body),
         (Answer::Rejected(body), Media::GraphQl) => respond(media, StatusCode::BAD_REQUEST, &body),
     }
+}
+
+/// What an answer is sent as; for an event stream, what its refusal is sent as.
+fn accepted(headers: &HeaderMap) -> Option<Media> {
+    if sse::is_wanted(headers) { Some(Media::Json) } else { Media::of(headers) }
 }
 
 fn respond(media: Media, status: StatusCode, body: &Value) -> Response {

@@ -1,10 +1,11 @@
-//! GraphQL over HTTP and WebSocket, after the specifications: the executor is a library's, what goes over the wire is ours.
+//! GraphQL over HTTP, server-sent events and WebSocket, after the specifications: the executor is a library's, what goes over the wire is ours.
 
 mod http;
 mod negotiation;
 mod operation;
 mod protocol;
 mod socket;
+mod sse;
 mod websocket;
 
 use std::sync::Arc;

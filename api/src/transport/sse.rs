@@ -1,0 +1,45 @@
+//! GraphQL over server-sent events: the distinct connections mode of the `graphql-sse` protocol (PROTOCOL.md of
+//! enisdenjo/graphql-sse). One request, one operation, one stream of `next` events and a `complete`.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use async_graphql::Request;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, StreamExt};
+
+use super::Endpoint;
+use super::operation::Answer;
+
+/// A comment is sent after this silence, so that proxies keep the connection and a client that has gone is noticed.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
+
+/// Whether the client wants the answer as an event stream.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    // As the first choice only: `text/event-stream` stands last in what some clients send with plain queries.
+    ranges.next().is_some_and(|first| first.trim().split(';').next() == Some("text/event-stream"))
+}
+
+/// Executes an operation as an event stream. Everything that is wrong with it is told in the stream, because a browser's
+/// `EventSource` shows nothing of an answer that is none.
+pub(super) fn respond(endpoint: &Endpoint, request: Request) -> Response {
+    let responses = endpoint.schema.execute_stream(request).map(|response| match Answer::of(response) {
+        Answer::Executed(body) | Answer::Rejected(body) => event("next", &body.to_string()),
+    });
+    // A stream that is cut off at shutdown ends without `complete`: the client comes back.
+    let shutdown = endpoint.shutdown.clone().cancelled_owned();
+    let events = responses.chain(stream::once(async { event("complete", "") })).take_until(shutdown);
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT_EVERY);
+    // Proxies such as nginx would otherwise collect the events before they pass them on.
+    let headers = [(CACHE_CONTROL, "no-cache"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    (headers, Sse::new(events).keep_alive(keep_alive)).into_response()
+}
+
+fn event(name: &str, data: &str) -> Result<Event, Infallible> {
+    // Also `complete` carries data, if only an empty line: without any, `EventSource` does not report it.
+    Ok(Event::default().event(name).data(data))
+}
