@@ -5,6 +5,7 @@ use std::sync::Arc;
 use commands::relay::{self, RelayConfig};
 use domain::{Position, Recorded};
 use projections::feed::{READ_EVENTS_MAX, RING_EVENTS_MAX};
+use projections::log::LogError;
 use projections::{KafkaSource, Source, Tail, log};
 use rdkafka::producer::FutureRecord;
 use sqlx::Connection;
@@ -51,10 +52,12 @@ async fn nothing_is_skipped_when_a_writer_commits_late() {
         tokio::spawn(async move { append(&pool, Uuid::now_v7(), &["second"]).await })
     };
     until("the second writer waits for the first", || async {
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-            .fetch_one(&database.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap()
     })
     .await;
     // Neither is to be seen, by no way of reading, and the head does not run ahead of what can be read.
@@ -135,6 +138,30 @@ async fn the_history_of_an_identity_is_in_the_order_of_the_log() {
     let history = |after, limit| log::of_stream_id(&database.pool, one, after, limit);
     assert_eq!(positions(history(0, 10).await.unwrap()), [1, 3, 5]);
     assert_eq!(positions(history(1, 1).await.unwrap()), [3]);
+}
+
+#[tokio::test]
+async fn a_log_that_was_damaged_is_an_alarm_and_not_stepped_over() {
+    let database = TestDatabase::new().await;
+    append(&database.pool, Uuid::now_v7(), &["sales"; 4]).await;
+    // As a superuser who switches the log's protection off.
+    sqlx::raw_sql(
+        "SET session_replication_role TO replica;
+         DELETE FROM events WHERE position = 2;
+         UPDATE events SET category = 'martian' WHERE position = 4",
+    )
+    .execute(&mut database.pool.acquire().await.unwrap().detach())
+    .await
+    .unwrap();
+    let hole = log::read_after(&database.pool, 0, 10).await.unwrap_err();
+    assert!(matches!(hole, LogError::Hole { expected: 2, found: 3 }), "{hole:?}");
+    let stranger = log::read_after(&database.pool, 2, 10).await.unwrap_err();
+    assert!(matches!(stranger, LogError::Contradiction { position: 4, .. }), "{stranger:?}");
+    // Who follows the log stays before the damage.
+    let process = Process::start(&database).await;
+    assert_eq!(process.tail.read(0, 1).await.unwrap().len(), 1);
+    assert!(process.tail.read(1, 1).await.is_err());
+    process.stop().await;
 }
 
 /// Appends so many events; they are not on Kafka yet.
