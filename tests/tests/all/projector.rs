@@ -8,7 +8,7 @@ use projections::{RetryError, retry_parked};
 use tests::TestDatabase;
 use uuid::Uuid;
 
-use crate::view::{Counts, Process, append, append_as, assert_folded, counts, parked, until};
+use crate::view::{Counts, Process, append, append_as, assert_folded, call, counts, parked, until};
 
 #[tokio::test]
 async fn every_event_is_folded_once_over_restarts_and_beside_a_second_projector() {
@@ -139,9 +139,9 @@ async fn an_event_that_can_not_be_read_parks_its_key() {
     let database = TestDatabase::new().await;
     let (sick, healthy) = (Uuid::now_v7(), Uuid::now_v7());
     let mut connection = database.pool.acquire().await.unwrap();
-    append_as(&mut connection, sick, "call.of_the_future", vec!["{}".to_owned()]).await;
-    append_as(&mut connection, sick, "call.queued", vec![r#"{"queue": 1}"#.to_owned()]).await;
-    append_as(&mut connection, healthy, "call.queued", vec![r#"{"queue": 1}"#.to_owned()]).await;
+    append_as(&mut connection, call(sick), "call.of_the_future", vec!["{}".to_owned()]).await;
+    append_as(&mut connection, call(sick), "call.queued", vec![r#"{"queue": 1}"#.to_owned()]).await;
+    append_as(&mut connection, call(healthy), "call.queued", vec![r#"{"queue": 1}"#.to_owned()]).await;
     let position = append(&database.pool, Uuid::now_v7(), &["sales"]).await;
     let process = Process::start(&database).await;
     process.project(Counts::new());

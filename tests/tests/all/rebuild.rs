@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use domain::Position;
-use projections::{Comparison, Options, RebuildError, RebuildReport, Snapshot, rebuild};
+use domain::{Category, Position, Recorded};
+use projections::metrics::intervals::Tz;
+use projections::{Comparison, Options, Positions, RebuildError, RebuildReport, Snapshot, read_models, rebuild};
 use sqlx::PgPool;
 use tests::TestDatabase;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::view::{Counts, Process, append, assert_folded, counts, parked, until};
+use crate::view::{Counts, PATIENCE, Process, append, append_as, assert_folded, counts, parked, until};
 
 async fn rebuilt(database: &TestDatabase, model: &Counts) -> Result<RebuildReport, RebuildError> {
     rebuild(&database.pool, model, Options::default(), &|_| {}).await
@@ -256,4 +257,37 @@ async fn a_switch_waits_for_open_snapshots_and_lets_others_read_meanwhile() {
     assert_eq!(switching.await.unwrap().unwrap().position, position);
     process.stop().await;
     assert_eq!(assert_folded(&database).await, position);
+}
+
+#[tokio::test]
+async fn every_view_that_is_served_can_be_rebuilt_to_what_it_is() {
+    let database = TestDatabase::new().await;
+    let mut connection = database.pool.acquire().await.unwrap();
+    let mut position = 0;
+    for category in Category::ALL {
+        let path = format!("{}/../domain/golden/{category}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let event: Recorded = serde_json::from_str(line).unwrap();
+            let payload = vec![event.payload.get().to_owned()];
+            position = append_as(&mut connection, event.stream, &event.event_type, payload).await;
+        }
+    }
+    drop(connection);
+    let models = read_models(Tz::UTC);
+    let process = Process::start(&database).await;
+    models.iter().for_each(|model| process.project(Arc::clone(model)));
+    let everywhere = |all: &Positions| models.iter().all(|model| all.get(model.name()) == Some(&position));
+    let mut progress = process.progress.watch();
+    tokio::time::timeout(PATIENCE, progress.wait_for(everywhere)).await.unwrap().unwrap();
+    for model in &models {
+        let report = rebuild(&database.pool, model.as_ref(), Options::default(), &|_| {}).await.unwrap();
+        assert_eq!(report.comparison, Comparison::Equal { at: position }, "{}", model.name());
+    }
+    let parked: Vec<(String, Position, String)> =
+        sqlx::query_as("SELECT projection, position, error FROM parked_events")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
+    assert_eq!(parked, []);
+    process.stop().await;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Event, Position, call};
+use domain::{Category, Event, Position, StreamName};
 use projections::{Change, Changes, Decoded, Progress, ReadModel, Source, Tail, async_trait};
 use sqlx::{PgConnection, PgPool};
 use tests::TestDatabase;
@@ -73,7 +73,7 @@ impl ReadModel for Counts {
         }
         let mended = self.mended.load(Ordering::SeqCst);
         let queue = |event: &Event| match event {
-            Event::Call(call::Event::Queued(queued)) => queued.queue.to_string(),
+            Event::Call(domain::call::Event::Queued(queued)) => queued.queue.to_string(),
             _ => String::new(),
         };
         assert!(mended || events.iter().all(|decoded| queue(&decoded.event) != "panic"), "told to panic");
@@ -107,13 +107,18 @@ pub(crate) async fn append(pool: &PgPool, stream: Uuid, queues: &[&str]) -> Posi
 /// As [`append`], on a connection that may be in a transaction.
 pub(crate) async fn append_on(connection: &mut PgConnection, stream: Uuid, queues: &[&str]) -> Position {
     let payloads = queues.iter().map(|queue| format!(r#"{{"queue": "{queue}",  "priority": 0}}"#));
-    append_as(connection, stream, "call.queued", payloads.collect()).await
+    append_as(connection, call(stream), "call.queued", payloads.collect()).await
+}
+
+/// The stream of a call.
+pub(crate) fn call(id: Uuid) -> StreamName {
+    StreamName { category: Category::Call, id }
 }
 
 /// Appends events of one type with given payloads.
 pub(crate) async fn append_as(
     connection: &mut PgConnection,
-    stream: Uuid,
+    stream: StreamName,
     event_type: &str,
     payloads: Vec<String>,
 ) -> Position {
@@ -121,11 +126,11 @@ pub(crate) async fn append_as(
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let occurred: DateTime<Utc> = Utc::now();
     let (verdict, position): (i16, Position) = sqlx::query_as(
-        "SELECT verdict, position FROM append_batch(ARRAY[$1], ARRAY[$2], ARRAY['call'], ARRAY[NULL]::bigint[], ARRAY[$3],
+        "SELECT verdict, position FROM append_batch(ARRAY[$1], ARRAY[$2], ARRAY[$14], ARRAY[NULL]::bigint[], ARRAY[$3],
              $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(Uuid::now_v7().to_string())
-    .bind(stream)
+    .bind(stream.id)
     .bind(i32::try_from(count).unwrap())
     .bind(vec![1_i32; count])
     .bind((0..count).map(|_| Uuid::now_v7()).collect::<Vec<_>>())
@@ -133,10 +138,11 @@ pub(crate) async fn append_as(
     .bind(vec![1_i16; count])
     .bind(vec![occurred; count])
     .bind(vec!["system:test"; count])
-    .bind(vec![stream; count])
-    .bind((0..count).map(|n| (n % 2 == 0).then_some(stream)).collect::<Vec<_>>())
+    .bind(vec![stream.id; count])
+    .bind((0..count).map(|n| (n % 2 == 0).then_some(stream.id)).collect::<Vec<_>>())
     .bind((0..count).map(|n| (n % 3 == 0).then_some(trace)).collect::<Vec<_>>())
     .bind(payloads)
+    .bind(stream.category.as_str())
     .fetch_one(connection)
     .await
     .unwrap();
