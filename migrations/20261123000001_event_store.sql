@@ -90,7 +90,12 @@ CREATE FUNCTION append_batch(
     e_request integer[], e_id uuid[], e_type text[], e_schema smallint[], e_occurred timestamptz[], e_actor text[],
     e_correlation uuid[], e_causation uuid[], e_trace text[], e_payload text[]
 ) RETURNS TABLE (request integer, verdict smallint, version bigint, "position" bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- Every statement below is a handful of look-ups by key. The planner, who knows neither the length of an array nor how fast
+-- these tables grow between two ANALYZEs, would at times read whole tables instead, or compile what runs for microseconds.
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     verdicts  smallint[];

@@ -35,6 +35,8 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
         .application_name("voice")
         // A session that hangs inside a transaction would hold stream heads locked.
         .options([("idle_in_transaction_session_timeout", "30000")])
+        // Queries here are short: compiling one takes longer than running it.
+        .options([("jit", "off")])
         .log_slow_statements(tracing::log::LevelFilter::Warn, SLOW_STATEMENT);
     PgPoolOptions::new()
         .max_connections(connections_max)
