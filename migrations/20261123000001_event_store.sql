@@ -163,11 +163,13 @@ BEGIN
         END IF;
     END IF;
 
+    -- A sub-select is run only where its case holds, which is rare.
     RETURN QUERY
         SELECT r.ordinal::integer, verdicts[r.ordinal],
-               CASE verdicts[r.ordinal] WHEN 0 THEN heads[r.ordinal] + r.n WHEN 1 THEN heads[r.ordinal] ELSE k.version END,
-               CASE verdicts[r.ordinal] WHEN 0 THEN head + firsts[r.ordinal] + r.n WHEN 1 THEN NULL ELSE k.position END
+               CASE verdicts[r.ordinal] WHEN 0 THEN heads[r.ordinal] + r.n WHEN 1 THEN heads[r.ordinal]
+                    ELSE (SELECT k.version FROM append_keys k WHERE k.key = r.key) END,
+               CASE verdicts[r.ordinal] WHEN 0 THEN head + firsts[r.ordinal] + r.n WHEN 1 THEN NULL
+                    ELSE (SELECT k.position FROM append_keys k WHERE k.key = r.key) END
           FROM unnest(r_key, r_count) WITH ORDINALITY AS r (key, n, ordinal)
-          LEFT JOIN append_keys k ON k.key = r.key AND verdicts[r.ordinal] = 2
          ORDER BY r.ordinal;
 END $$;

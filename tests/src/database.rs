@@ -6,12 +6,32 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use uuid::Uuid;
 
-/// A migrated database of its own. Dropping the value leaves the database to the end of the test server.
+/// A migrated database of its own. It is dropped with the value, unless the test failed: then it is left to be looked at.
 pub struct TestDatabase {
     /// Connections to it.
     pub pool: PgPool,
     /// Its URL, for programs that connect by themselves.
     pub url: String,
+    name: String,
+    server: PgConnectOptions,
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (server, drop) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // On a thread of its own, because a test's runtime may have but one.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut connection = sqlx::PgConnection::connect_with(&server).await.unwrap();
+                sqlx::query(AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
+            });
+        });
+        dropping.join().unwrap();
+    }
 }
 
 impl TestDatabase {
@@ -27,10 +47,11 @@ impl TestDatabase {
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
 
+        let server = options.clone();
         let options = options.database(&name);
         let url = options.to_url_lossy().to_string();
         let pool = PgPoolOptions::new().max_connections(20).connect_with(options).await.unwrap();
         commands::migrate(&pool).await.unwrap();
-        Self { pool, url }
+        Self { pool, url, name, server }
     }
 }
