@@ -10,6 +10,7 @@ mod tools;
 mod up;
 
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -21,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 use config::{Cli, Command, RoleArgs};
 use node::{Node, Roles};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     // PostgreSQL's notices, such as "does not exist, skipping", say nothing to who runs the system.
     let filter =
@@ -29,11 +30,22 @@ fn main() -> Result<()> {
     // Standard output belongs to what was asked for.
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ran = runtime.block_on(run(cli.command));
-    // What was cut off at its bound must not keep the process from ending.
-    runtime.shutdown_background();
-    ran
+    let ran = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let ran = runtime.block_on(run(cli.command));
+            // What was cut off at its bound must not keep the process from ending.
+            runtime.shutdown_background();
+            ran
+        }
+        Err(error) => Err(error.into()),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(format_args!("voice: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(command: Command) -> Result<()> {

@@ -1,20 +1,13 @@
 //! A call and its legs, as clients see them.
 
-use async_graphql::connection::Connection;
-use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{AgentId, Personal};
 use projections::models::calls::{CallView, LegRow};
-use projections::models::{sentiment, transcripts};
 use uuid::Uuid;
 
-use super::events::{StoredEvent, history_of};
+use super::call_related::Related;
 use super::scalars::{Channel, Direction, EndReason, EndedBy, Position};
-use super::sentiment::{SentimentScore, SentimentSummary};
-use super::transcripts::TranscriptSegment;
-use crate::auth::{Permit, Require};
-use crate::error::internal;
-use crate::views::Views;
 
 /// Where a call is. Exactly one holds at any time.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +122,9 @@ pub(crate) struct Call {
     /// The queue last entered; the caller waits in it while `waitingSince` is set.
     queue: Option<String>,
     /// The agent who has the customer, or who had it last.
-    agent_id: Option<Uuid>,
+    pub(crate) agent_id: Option<Uuid>,
     /// Begin.
-    initiated_at: DateTime<Utc>,
+    pub(crate) initiated_at: DateTime<Utc>,
     /// First time in a queue.
     first_queued_at: Option<DateTime<Utc>>,
     /// Begin of the present wait.
@@ -177,6 +170,8 @@ pub(crate) struct Call {
     legs: Vec<Leg>,
     #[graphql(skip)]
     pub(crate) owners: Vec<AgentId>,
+    #[graphql(skip)]
+    pub(crate) related: Related,
 }
 
 /// One offer to one agent and what became of it.
@@ -303,49 +298,9 @@ impl From<CallView> for Call {
             disposition: row.disposition,
             version: row.version,
             position: Position(row.position),
+            related: Related::default(),
             owners: legs.iter().map(|leg| leg.agent_id).collect(),
             legs: legs.into_iter().map(Into::into).collect(),
         }
-    }
-}
-
-#[ComplexObject]
-impl Call {
-    /// What was said, as it stands now: superseded segments left out, in the order of speaking.
-    #[graphql(guard = "Require(\"transcript\", \"read\")")]
-    async fn transcript(&self, context: &Context<'_>) -> Result<Vec<TranscriptSegment>> {
-        context.permit("transcript", "read", &self.owners)?;
-        let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-        let rows = transcripts::current(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    /// The mood, segment by segment, in the order of speaking.
-    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
-    async fn sentiment(&self, context: &Context<'_>) -> Result<Vec<SentimentScore>> {
-        context.permit("sentiment", "read", &self.owners)?;
-        let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-        let rows = sentiment::timeline(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    /// The mood of each speaker over the call.
-    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
-    async fn sentiment_summary(&self, context: &Context<'_>) -> Result<Vec<SentimentSummary>> {
-        context.permit("sentiment", "read", &self.owners)?;
-        let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-        let rows = sentiment::summaries(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    /// Every event of the call over all its streams, in order, with actor and cause.
-    async fn history(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 50 when absent.")] first: Option<i32>,
-        #[graphql(desc = "Those after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, StoredEvent>> {
-        context.permit("call", "read", &self.owners)?;
-        history_of(context, self.call_id, first, after).await
     }
 }

@@ -12,6 +12,7 @@ use projections::log::of_stream_id;
 use projections::models::calls::{self, CallCursor, CallFilter, CallView};
 use uuid::Uuid;
 
+use super::call_related::Related;
 use super::call_types::{Call, CallState};
 use super::pages::{PageArgs, resume};
 use super::scalars::{Direction, Position};
@@ -110,7 +111,13 @@ impl CallQuery {
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
         let rows = calls::page(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
         let rows = rows.map_err(|error| internal(&error))?;
-        page.connection(context, rows, |view| (view.call.initiated_at, view.call.call_id), Call::from)
+        let mut calls: Vec<Call> = rows.into_iter().map(Call::from).collect();
+        // Whichever way the document goes to the nodes, all of them are asked for the same.
+        let (edges, nodes) = (context.look_ahead().field("edges").field("node"), context.look_ahead().field("nodes"));
+        let node = if edges.exists() { edges } else { nodes };
+        let related = Related::read(&mut snapshot, &node, &calls).await?;
+        calls.iter_mut().for_each(|call| call.related = related.clone());
+        page.connection(context, calls, |call| (call.initiated_at, call.call_id), |call| call)
     }
 }
 

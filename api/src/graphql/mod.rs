@@ -3,6 +3,7 @@
 mod agent_commands;
 mod agents;
 mod call_commands;
+mod call_related;
 mod call_types;
 mod calls;
 mod command;

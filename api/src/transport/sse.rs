@@ -32,7 +32,7 @@ pub(super) fn respond(endpoint: &Endpoint, request: Request) -> Response {
     });
     // A stream that is cut off at shutdown ends without `complete`: the client comes back.
     let shutdown = endpoint.shutdown.clone().cancelled_owned();
-    let events = responses.chain(stream::once(async { event("complete", "") })).take_until(shutdown);
+    let events = responses.chain(stream::once(async { event("complete", "\n") })).take_until(shutdown);
     let keep_alive = KeepAlive::new().interval(HEARTBEAT_EVERY);
     // Proxies such as nginx would otherwise collect the events before they pass them on.
     let headers = [(CACHE_CONTROL, "no-cache"), (HeaderName::from_static("x-accel-buffering"), "no")];
@@ -40,6 +40,6 @@ pub(super) fn respond(endpoint: &Endpoint, request: Request) -> Response {
 }
 
 fn event(name: &str, data: &str) -> Result<Event, Infallible> {
-    // Also `complete` carries data, if only an empty line: without any, `EventSource` does not report it.
+    // Also `complete` carries data, if only empty lines: without any, `EventSource` does not report it.
     Ok(Event::default().event(name).data(data))
 }
