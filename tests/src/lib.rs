@@ -4,5 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world is not as expected")]
 
 pub mod database;
+pub mod kafka;
+pub mod process;
 
 pub use database::TestDatabase;
+pub use process::Voice;

@@ -1,11 +1,13 @@
 //! The system seen from outside, in one binary so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod architecture;
 mod changes;
 mod event_store;
 mod feed;
 mod projector;
 mod read_models;
 mod rebuild;
+mod relay;
 mod topic;
 mod view;

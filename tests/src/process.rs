@@ -1,0 +1,210 @@
+//! The program as a process of its own, and what it says.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::sync::watch;
+
+/// Longest wait for anything a process does.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A running `voice`. Dropping it kills the process.
+pub struct Voice {
+    child: Child,
+    /// Standard output.
+    out: Lines,
+    /// Standard error.
+    log: Lines,
+}
+
+impl Voice {
+    /// Starts the program. It sees nothing of this process's environment but where to find other programs.
+    ///
+    /// # Panics
+    /// The program is not there.
+    #[must_use]
+    pub fn start<S: AsRef<std::ffi::OsStr>>(arguments: &[S], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program());
+        command.args(arguments).env_clear();
+        for kept in ["PATH", "HOME", "TMPDIR"] {
+            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+        }
+        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("starting voice");
+        let (out, log) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
+        Self { child, out, log }
+    }
+
+    /// The first line of standard output with this text in it, as soon as it is there.
+    ///
+    /// # Panics
+    /// The process has ended without it, or takes too long.
+    pub async fn line(&self, text: &str) -> String {
+        let found = self.out.wait_for(|lines| lines.iter().find(|line| line.contains(text)).cloned()).await;
+        found.unwrap_or_else(|| panic!("no line with {text:?} from voice:\n{}", self.words()))
+    }
+
+    /// Waits until this text is in the log, on standard error.
+    ///
+    /// # Panics
+    /// The process has ended without it, or takes too long.
+    pub async fn logged(&self, text: &str) {
+        let found = self.log.wait_for(|lines| lines.iter().any(|line| line.contains(text)).then_some(())).await;
+        found.unwrap_or_else(|| panic!("nothing about {text:?} in voice's log:\n{}", self.words()));
+    }
+
+    /// Where it listens, as soon as it says so.
+    ///
+    /// # Panics
+    /// It does not say so in time.
+    pub async fn address(&self) -> SocketAddr {
+        let line = self.line("http://").await;
+        let rest = line.split("http://").nth(1).unwrap_or_default();
+        let end = rest.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(rest.len());
+        rest[..end].parse().unwrap_or_else(|_| panic!("no address in {line:?}"))
+    }
+
+    /// Standard output so far.
+    #[must_use]
+    pub fn output(&self) -> Vec<String> {
+        self.out.read(<[String]>::to_vec)
+    }
+
+    /// The log so far, from standard error.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.read(|lines| lines.join("\n"))
+    }
+
+    /// Asks the process to end, as an orchestrator does, and waits until it has.
+    pub async fn terminate(self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.ended().await
+    }
+
+    /// Ends the process at once, wherever it is.
+    ///
+    /// # Panics
+    /// It does not die.
+    pub async fn kill(mut self) {
+        self.child.kill().expect("kill -9");
+        self.ended().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The child was not waited for yet, so its number is its own.
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, signal).expect("a running process");
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Panics
+    /// It does not end in time.
+    pub async fn ended(mut self) -> ExitStatus {
+        let closed = self.out.closed().await && self.log.closed().await;
+        assert!(closed, "voice does not end:\n{}", self.words());
+        self.child.wait().unwrap()
+    }
+
+    /// Runs the program to its end: whether it succeeded, its standard output, its log.
+    pub async fn run<S: AsRef<std::ffi::OsStr>>(arguments: &[S], environment: &[(&str, &str)]) -> Ended {
+        let voice = Self::start(arguments, environment);
+        let (out, log) = (voice.out.clone(), voice.log.clone());
+        let status = voice.ended().await;
+        Ended { status, output: out.read(<[String]>::to_vec), log: log.read(|lines| lines.join("\n")) }
+    }
+
+    fn words(&self) -> String {
+        format!("{}\n{}", self.output().join("\n"), self.log())
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        // Harmless for a process that was waited for.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A process that ran to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub output: Vec<String>,
+    /// The log, from standard error.
+    pub log: String,
+}
+
+/// The program beside the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the tests");
+    let directory = tests.parent().and_then(Path::parent).expect("a directory above the tests");
+    let program = directory.join("voice");
+    assert!(
+        program.exists(),
+        "{} is not there: run the tests by .dev/test, or `cargo build -p voice` first",
+        program.display()
+    );
+    program
+}
+
+/// Lines of a stream, read by a thread.
+#[derive(Clone)]
+struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Moves with each line; its sender ends with the stream.
+    moved: watch::Receiver<()>,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let (sender, moved) = watch::channel(());
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                taken.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                sender.send_replace(());
+            }
+        });
+        Self { lines, moved }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
+        read(&self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is looked for, as soon as it is there; `None`: the stream ended without it, or it takes too long.
+    async fn wait_for<T>(&self, mut look: impl FnMut(&[String]) -> Option<T>) -> Option<T> {
+        let mut moved = self.moved.clone();
+        let looking = async {
+            loop {
+                moved.borrow_and_update();
+                if let Some(found) = self.read(&mut look) {
+                    return Some(found);
+                }
+                if moved.changed().await.is_err() {
+                    return self.read(&mut look);
+                }
+            }
+        };
+        tokio::time::timeout(WITHIN, looking).await.ok().flatten()
+    }
+
+    /// Waits for the end of the stream; `false`: it takes too long.
+    async fn closed(&self) -> bool {
+        let mut moved = self.moved.clone();
+        let closing = async { while moved.changed().await.is_ok() {} };
+        tokio::time::timeout(WITHIN, closing).await.is_ok()
+    }
+}
