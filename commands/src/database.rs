@@ -38,10 +38,14 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
         // Queries here are short: compiling one takes longer than running it.
         .options([("jit", "off")])
         .log_slow_statements(tracing::log::LevelFilter::Warn, SLOW_STATEMENT);
-    PgPoolOptions::new()
-        .max_connections(connections_max)
-        .acquire_timeout(ACQUIRE_WITHIN)
-        .connect_with(options)
-        .await
-        .map_err(ConnectError::Connect)
+    let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_WITHIN);
+    match pool.connect_with(options.clone()).await {
+        Ok(pool) => Ok(pool),
+        // The pool has tried all the time, and does not say what came of it.
+        Err(sqlx::Error::PoolTimedOut) => {
+            let reason = tokio::time::timeout(ACQUIRE_WITHIN, options.connect()).await;
+            Err(ConnectError::Connect(reason.ok().and_then(Result::err).unwrap_or(sqlx::Error::PoolTimedOut)))
+        }
+        Err(error) => Err(ConnectError::Connect(error)),
+    }
 }
