@@ -1,5 +1,6 @@
 //! The one program. It reads its configuration, starts roles in order and stops them in order; it has no rules of its own.
 
+mod accounts;
 mod config;
 mod embedded;
 mod health;
@@ -12,13 +13,15 @@ mod up;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
+use commands::Users;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use accounts::ADMIN;
 use config::{Cli, Command, RoleArgs};
 use node::{Node, Roles};
 
@@ -58,11 +61,11 @@ async fn run(command: Command) -> Result<()> {
         Command::Ingest(args) => serve(role(false, true, false, false), &args, shutdown).await,
         Command::Projections(args) => serve(role(false, false, true, false), &args, shutdown).await,
         Command::Relay(args) => match args.from {
-            Some(from) => tools::publish_again(&args, from).await,
+            Some(from) => unless_stopped(&shutdown, tools::publish_again(&args, from)).await,
             None => serve(role(false, false, false, true), &args.role, shutdown).await,
         },
-        Command::Migrate(args) => tools::migrate(&args).await,
-        Command::Rebuild(args) => tools::rebuild_model(&args).await,
+        Command::Migrate(args) => unless_stopped(&shutdown, tools::migrate(&args)).await,
+        Command::Rebuild(args) => unless_stopped(&shutdown, tools::rebuild_model(&args)).await,
         Command::Replay(args) => tools::replay(&args, shutdown).await,
         Command::Import(args) => tools::import(&args, shutdown).await,
     }
@@ -72,9 +75,19 @@ async fn serve(roles: Roles, args: &RoleArgs, shutdown: CancellationToken) -> Re
     let listen = args.common.listen.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let database = commands::connect(&args.database.database_url, args.common.database_connections).await?;
-    let node = Node::start(roles, database, &args.common).await?;
+    let node = Node::start(roles, database.clone(), &args.common).await?;
     terminal::say(format_args!("ready on http://{}", listener.local_addr()?));
+    if roles.api
+        && let Some(password) = accounts::first_administrator(&Users::new(database)).await?
+    {
+        terminal::say(format_args!("Login      {ADMIN}   password {password}   (shown this once)"));
+    }
     node.serve(listener, shutdown).await
+}
+
+/// Does a thing that can be cut off anywhere, until it is done or the process is to end.
+async fn unless_stopped(shutdown: &CancellationToken, work: impl Future<Output = Result<()>>) -> Result<()> {
+    shutdown.run_until_cancelled(work).await.unwrap_or_else(|| bail!("stopped before it was done"))
 }
 
 /// Ends the process in order at the first SIGTERM or SIGINT.

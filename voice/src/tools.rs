@@ -77,9 +77,10 @@ pub(crate) async fn replay(args: &ReplayArgs, shutdown: CancellationToken) -> Re
 }
 
 pub(crate) async fn import(args: &ImportArgs, shutdown: CancellationToken) -> Result<()> {
+    let conversations = import::read(&args.path)?;
     let run = args.run.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let (path, pace) = (args.path.as_path(), &args.pace);
-    let import = Import { path, url: &args.url, email: &args.email, password: &args.password, run: &run, pace };
+    let (url, email, password, pace) = (&args.url, &args.email, &args.password, &args.pace);
+    let import = Import { conversations: &conversations, url, email, password, run: &run, pace };
     let played = import::run(import, shutdown).await;
     played.with_context(|| format!("to go on where the import was cut off, give it --run {run}"))
 }

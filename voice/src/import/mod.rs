@@ -7,7 +7,6 @@ mod conversation;
 mod player;
 mod progress;
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,7 +19,7 @@ use uuid::Uuid;
 use crate::config::PaceArgs;
 use crate::terminal::say;
 use client::Client;
-use conversation::Conversation;
+pub(crate) use conversation::{Conversation, read};
 use player::{Desk, Stage};
 use progress::Progress;
 
@@ -42,7 +41,7 @@ const NAMES: [&str; 8] = [
 
 /// Who plays what, where.
 pub(crate) struct Import<'a> {
-    pub(crate) path: &'a Path,
+    pub(crate) conversations: &'a [Conversation],
     pub(crate) url: &'a str,
     pub(crate) email: &'a str,
     pub(crate) password: &'a str,
@@ -50,9 +49,9 @@ pub(crate) struct Import<'a> {
     pub(crate) pace: &'a PaceArgs,
 }
 
-/// Plays every conversation of a path.
+/// Plays every conversation.
 pub(crate) async fn run(import: Import<'_>, shutdown: CancellationToken) -> Result<()> {
-    let conversations = conversation::read(import.path)?;
+    let conversations = import.conversations;
     let turns = conversations.iter().map(|conversation| conversation.turns.len()).sum();
     let client = Client::sign_in(import.url, import.email, import.password, shutdown.clone()).await?;
     let run = Uuid::new_v5(&NAMESPACE, import.run.as_bytes());
