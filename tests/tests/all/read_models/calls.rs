@@ -34,7 +34,7 @@ async fn a_call_that_two_agents_handle_one_after_the_other() {
     floor.resume(80.0, id); // held 20 s
     floor.hold(90.0, id); // talks 10 s
     floor.resume(95.0, id); // held 5 s
-    floor.to_queue(100.0, id, "billing"); // talks 5 s
+    floor.transfers_to_queue(100.0, id, "billing"); // talks 5 s
     floor.offer(104.0, id, jan);
     floor.answer(110.0, id, jan); // waits 10 s
     floor.wrap_up(130.0, id, 1, "passed on"); // 30 s

@@ -173,7 +173,7 @@ impl Floor {
         self.call(seconds, id, call::Command::StartConsult { leg: None, agent_id, agent, ring_timeout_ms });
     }
 
-    pub(super) fn to_queue(&mut self, seconds: f64, id: Uuid, queue: &str) {
+    pub(super) fn transfers_to_queue(&mut self, seconds: f64, id: Uuid, queue: &str) {
         let to = Destination::Queue { queue: QueueName::parse(queue).unwrap(), priority: 0 };
         self.call(seconds, id, call::Command::TransferBlind { leg: None, to });
     }
