@@ -66,7 +66,7 @@ impl Embedded {
             fs::remove_dir_all(&fresh)?;
         }
         let fresh_text = text(&fresh);
-        self.run("initdb", &["-D", &fresh_text, "-U", "voice", "-A", "trust", "-E", "UTF8", "--locale=C"]).await?;
+        self.run("initdb", &["-D", &fresh_text, "-U", "voice", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]).await?;
         fs::rename(&fresh, &self.data)?;
         Ok(())
     }
