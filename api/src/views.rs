@@ -42,7 +42,14 @@ impl Views {
                 })?;
             }
         }
-        Snapshot::begin(&self.database).await.map_err(|error| internal(&error))
+        self.begin().await.map_err(|error| internal(error.as_ref()))
+    }
+
+    /// A snapshot of now. Begun on a task of its own, because whoever asks may go at any moment: sqlx 0.9.0 puts a
+    /// connection on which BEGIN was cut off back into the pool with its transaction open (transact-rs/sqlx#4393).
+    pub(crate) async fn begin(&self) -> Result<Snapshot, PageError> {
+        let database = self.database.clone();
+        Ok(Snapshot::begin(&database).await?)
     }
 
     /// Watches one read model.

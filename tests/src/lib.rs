@@ -1,11 +1,15 @@
-//! What the tests of the whole system share: a database for each test, and events to put into it.
+//! What the tests of the whole system share: a database for each test, a server in this process, and a GraphQL client.
 //!
 //! The tests need a real PostgreSQL (`DATABASE_URL`) and a real Apache Kafka (`KAFKA_BROKERS`); `.dev/test` starts both.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world is not as expected")]
 
 pub mod database;
+pub mod graphql;
 pub mod kafka;
 pub mod process;
+pub mod server;
 
 pub use database::TestDatabase;
+pub use graphql::{Client, Command, Refusal, Subscription};
 pub use process::Voice;
+pub use server::TestServer;

@@ -113,11 +113,15 @@ impl Voice {
         self.child.wait().unwrap()
     }
 
-    /// Runs the program to its end: whether it succeeded, its standard output, its log.
+    /// Runs the program to its end.
     pub async fn run<S: AsRef<std::ffi::OsStr>>(arguments: &[S], environment: &[(&str, &str)]) -> Ended {
-        let voice = Self::start(arguments, environment);
-        let (out, log) = (voice.out.clone(), voice.log.clone());
-        let status = voice.ended().await;
+        Self::ended_of(Self::start(arguments, environment)).await
+    }
+
+    /// Waits until the process has ended, by itself: how, and what it has said.
+    pub async fn ended_of(self) -> Ended {
+        let (out, log) = (self.out.clone(), self.log.clone());
+        let status = self.ended().await;
         Ended { status, output: out.read(<[String]>::to_vec), log: log.read(|lines| lines.join("\n")) }
     }
 

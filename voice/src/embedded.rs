@@ -5,15 +5,22 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, User};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 /// Oldest major version that will do.
 const VERSION_MIN: u32 = 15;
 /// Longest path of a Unix socket that Linux takes, less the name PostgreSQL gives it.
 const SOCKET_DIR_BYTES_MAX: usize = 107 - ".s.PGSQL.5432.lock".len();
+/// Beginning of the name of a cluster that is being made.
+const FRESH: &str = "new-";
+/// How long a server that was started by another process may take to be ready, and how often it is looked at.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Users to become when started as root, in order.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
@@ -47,27 +54,47 @@ impl Embedded {
         let data = home.join("data");
         let url = format!("postgres:///voice?host={}&user=voice", socket.display());
         let server = Self { url, binaries, data, owner, _lock: lock };
+        clear_unfinished(&home);
         if !server.data.join("PG_VERSION").exists() {
-            server.initialise().await.context("making the private PostgreSQL")?;
+            server.initialise(&home).await.context("making the private PostgreSQL")?;
         }
-        if server.run("pg_ctl", &["status", "-D", &text(&server.data)]).await.is_err() {
-            server.launch(&home, &socket).await.context("starting the private PostgreSQL")?;
-        } else {
+        if server.runs().await {
             tracing::info!("a private PostgreSQL is running already; taking it over");
+            server.take_over(&home, &socket).await.context("taking over the private PostgreSQL")?;
+        } else {
+            server.launch(&home, &socket).await.context("starting the private PostgreSQL")?;
         }
         server.ensure_database(&socket).await?;
         Ok(server)
     }
 
-    async fn initialise(&self) -> Result<()> {
-        // In a place of its own first, so that a killed initdb does not leave half a cluster behind.
-        let fresh = self.data.with_extension("new");
-        if fresh.exists() {
-            fs::remove_dir_all(&fresh)?;
-        }
+    async fn initialise(&self, home: &Path) -> Result<()> {
+        // In a place that nobody else uses or clears, so that `data` is a whole cluster or not there.
+        let fresh = home.join(format!("{FRESH}{}", uuid::Uuid::new_v4().simple()));
         let fresh_text = text(&fresh);
-        self.run("initdb", &["-D", &fresh_text, "-U", "voice", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]).await?;
+        self.run("initdb", &["-D", &fresh_text, "-U", "voice", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
+            .await?;
         fs::rename(&fresh, &self.data)?;
+        Ok(())
+    }
+
+    async fn runs(&self) -> bool {
+        self.run("pg_ctl", &["status", "-D", &text(&self.data)]).await.is_ok()
+    }
+
+    /// Waits until a running server takes connections: it may be about to start, or to stop.
+    async fn take_over(&self, home: &Path, socket: &Path) -> Result<()> {
+        let began = Instant::now();
+        let host = text(socket);
+        while self.run("pg_isready", &["-q", "-h", &host, "-U", "voice", "-d", "postgres"]).await.is_err() {
+            if !self.runs().await {
+                return self.launch(home, socket).await;
+            }
+            if began.elapsed() > READY_WITHIN {
+                bail!("it takes no connections; see {}", home.join("server.log").display());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         Ok(())
     }
 
@@ -162,6 +189,17 @@ fn owner() -> Result<Option<User>> {
         }
     }
     bail!("PostgreSQL does not run as root, and there is no unprivileged user to run it as")
+}
+
+/// Removes clusters that were being made when their process was killed. An initdb may still be at work in one; what can't
+/// be removed now is removed at the next start.
+fn clear_unfinished(home: &Path) {
+    let unfinished = fs::read_dir(home).into_iter().flatten().flatten();
+    for entry in unfinished.filter(|entry| entry.file_name().to_string_lossy().starts_with(FRESH)) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::info!(%error, directory = %entry.path().display(), "left behind for now");
+        }
+    }
 }
 
 fn lock(directory: &Path) -> Result<File> {

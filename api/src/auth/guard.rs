@@ -17,6 +17,19 @@ impl Guard for Require {
     }
 }
 
+/// Lets a field be resolved when the viewer has the permission for every object: for fields in which nothing belongs to
+/// anybody, so that `:own` opens none of them.
+pub(crate) struct RequireAll(pub(crate) &'static str, pub(crate) &'static str);
+
+impl Guard for RequireAll {
+    async fn check(&self, context: &Context<'_>) -> Result<()> {
+        match context.reach(self.0, self.1)? {
+            Reach::All => Ok(()),
+            Reach::Own(_) | Reach::Nothing => Err(forbidden(&permission(self.0, self.1, Scope::Any))),
+        }
+    }
+}
+
 /// Questions about the viewer.
 pub(crate) trait Permit {
     /// The viewer, or the error that nobody is signed in.

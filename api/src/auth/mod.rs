@@ -7,7 +7,7 @@ mod viewer;
 use commands::{User, UserError, Users};
 use domain::permission::Scope;
 
-pub(crate) use guard::{Permit, Require};
+pub(crate) use guard::{Permit, Require, RequireAll};
 pub use token::{TOKEN_LASTS, Tokens};
 pub(crate) use viewer::{Reach, Viewer};
 

@@ -3,28 +3,25 @@
 use async_graphql::connection::Connection;
 use async_graphql::{Context, Enum, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use domain::Category;
 use domain::agent::Capability as AgentCapability;
 use futures_util::Stream;
-use projections::Decoded;
-use projections::log::of_stream_id;
-use projections::models::agents::{
-    self, AgentCursor, AgentFilter, AgentProfile, AgentView, BOARD_AGENTS_MAX, Dimension, IntervalRow,
-};
-use serde::de::DeserializeOwned;
+use projections::models::ROWS_MAX;
+use projections::models::agents::{self, AgentCursor, AgentFilter, AgentProfile, AgentView, Dimension, IntervalRow};
 use uuid::Uuid;
 
+use super::agents_past::{agent_at, profile_at};
 use super::call_types::LegState;
-use super::calls::HISTORY_EVENTS;
 use super::pages::{PageArgs, resume};
-use super::scalars::{Position, Presence};
-use crate::auth::{Permit, Require};
+use super::scalars::{Position, Presence, instant, sought};
+use crate::auth::{Permit, Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Intervals of an agent on one page of history.
 const INTERVALS_MAX: i64 = 1_000;
+/// Agents that may have changed since a cursor; of more, the whole board is shown anew.
+const CHANGED_MAX: i64 = ROWS_MAX;
 const MODEL: &str = "agents";
 
 /// What an agent does, as one word for a tile. Of what holds at the same time, the first in this list is shown.
@@ -67,7 +64,7 @@ enum AgentDimension {
 
 /// Something an agent can do, and how well.
 #[derive(SimpleObject)]
-struct Capability {
+pub(super) struct Capability {
     /// What: a language, a product, a task.
     name: String,
     /// How well, from 1 (learning) to 10 (expert).
@@ -82,48 +79,48 @@ impl From<AgentCapability> for Capability {
 
 /// A leg an agent has now.
 #[derive(SimpleObject)]
-struct Contact {
+pub(super) struct Contact {
     /// The call.
-    call_id: Uuid,
+    pub(super) call_id: Uuid,
     /// The leg.
-    leg: u32,
+    pub(super) leg: u32,
     /// What happens on it.
-    state: LegState,
+    pub(super) state: LegState,
     /// Since when.
-    state_since: DateTime<Utc>,
+    pub(super) state_since: DateTime<Utc>,
     /// Opened by a colleague who asked.
-    consult: bool,
+    pub(super) consult: bool,
 }
 
 /// An agent.
 #[derive(SimpleObject)]
 pub(crate) struct Agent {
     /// Identity.
-    agent_id: Uuid,
+    pub(super) agent_id: Uuid,
     /// Name.
-    name: String,
+    pub(super) name: String,
     /// The team.
-    team: Option<String>,
+    pub(super) team: Option<String>,
     /// How many conversations at once.
-    capacity: u8,
+    pub(super) capacity: u8,
     /// What the agent can do.
-    capabilities: Vec<Capability>,
+    pub(super) capabilities: Vec<Capability>,
     /// Presence; null: signed out.
-    presence: Option<Presence>,
+    pub(super) presence: Option<Presence>,
     /// Why the agent has this presence.
-    presence_reason: Option<String>,
+    pub(super) presence_reason: Option<String>,
     /// Since when.
-    presence_since: Option<DateTime<Utc>>,
+    pub(super) presence_since: Option<DateTime<Utc>>,
     /// The tile: of contacts and presence, what comes first in the order of `Activity`.
-    activity: Activity,
+    pub(super) activity: Activity,
     /// Since when.
-    activity_since: Option<DateTime<Utc>>,
+    pub(super) activity_since: Option<DateTime<Utc>>,
     /// Legs the agent has, in order of their begin.
-    contacts: Vec<Contact>,
+    pub(super) contacts: Vec<Contact>,
     /// Version of the agent's own stream; for `expectedVersion`. Null where the agent is shown as of an instant.
-    version: Option<i64>,
+    pub(super) version: Option<i64>,
     /// Place of the last event that changed the agent. Null where the agent is shown as of an instant.
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
 }
 
 impl From<AgentView> for Agent {
@@ -203,6 +200,7 @@ impl AgentQuery {
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
     ) -> Result<Option<Agent>> {
         context.permit("agent", "read", &[agent_id])?;
+        let as_of = as_of.map(|as_of| instant("asOf", as_of)).transpose()?;
         let views = context.data::<Views>()?;
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
         let Some(as_of) = as_of else {
@@ -215,7 +213,7 @@ impl AgentQuery {
     }
 
     /// Agents by name.
-    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"agent\", \"read\")")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection and its filters")]
     async fn agents(
         &self,
@@ -230,6 +228,7 @@ impl AgentQuery {
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
     ) -> Result<Connection<String, Agent>> {
         let activities = activities.unwrap_or_default().into_iter().map(Into::into).collect();
+        let (team, capability) = (sought("team", team)?, sought("capability", capability)?);
         let filter = AgentFilter { team, activities, capability };
         let page = PageArgs { first, after, last, before }.query::<AgentCursor>(context, "page:agents")?;
         let views = context.data::<Views>()?;
@@ -251,6 +250,7 @@ impl AgentQuery {
         #[graphql(desc = "End of the window, exclusive.")] before: DateTime<Utc>,
     ) -> Result<Vec<AgentInterval>> {
         context.permit("agent", "read", &[agent_id])?;
+        let (from, before) = (instant("from", from)?, instant("before", before)?);
         if before <= from {
             return Err(bad_input("before", "WINDOW_EMPTY", "the window must end after it begins"));
         }
@@ -259,57 +259,6 @@ impl AgentQuery {
         let rows = agents::intervals(&mut snapshot, &[agent_id], dimension, from, before, INTERVALS_MAX).await;
         Ok(rows.map_err(|error| internal(&error))?.into_iter().map(Into::into).collect())
     }
-}
-
-/// The profile folded from the agent's own events up to an instant.
-async fn profile_at(views: &Views, agent_id: Uuid, as_of: DateTime<Utc>) -> Result<Option<AgentProfile>> {
-    let (mut profile, mut after) = (None, 0);
-    loop {
-        let page = of_stream_id(&views.database, agent_id, after, HISTORY_EVENTS).await;
-        let page = page.map_err(|error| internal(&error))?;
-        let Some(last) = page.last().map(|event| event.position) else { return Ok(profile) };
-        after = last;
-        for recorded in page.into_iter().filter(|event| event.stream.category == Category::Agent) {
-            if recorded.occurred_at > as_of {
-                return Ok(profile);
-            }
-            let event = recorded.decode().map_err(|error| internal(&error))?;
-            profile = AgentProfile::fold(profile, &Decoded { recorded: recorded.into(), event });
-        }
-    }
-}
-
-/// An agent at an instant: the profile of then, with what was so in each dimension.
-fn agent_at(profile: AgentProfile, intervals: Vec<IntervalRow>) -> Agent {
-    let of = |dimension| intervals.iter().find(move |row| row.dimension == dimension);
-    let (presence, activity) = (of(Dimension::Presence), of(Dimension::Activity));
-    let contact = |row: &IntervalRow| {
-        let state: projections::models::LegState = word(&row.state)?;
-        let (call_id, leg) = (row.call_id?, row.leg?);
-        Some(Contact { call_id, leg, state: state.into(), state_since: row.began_at, consult: false })
-    };
-    let presence_word = presence.and_then(|row| word::<domain::agent::Presence>(&row.state));
-    let activity_word = activity.and_then(|row| word::<agents::Activity>(&row.state));
-    Agent {
-        agent_id: profile.agent_id,
-        name: profile.name.reveal().clone(),
-        team: profile.team,
-        capacity: profile.capacity,
-        capabilities: profile.capabilities.into_iter().map(Into::into).collect(),
-        presence: presence_word.map(Into::into),
-        presence_reason: presence.and_then(|row| row.reason.clone()),
-        presence_since: presence.map(|row| row.began_at),
-        activity: activity_word.map_or(Activity::SignedOut, Into::into),
-        activity_since: activity.map(|row| row.began_at),
-        contacts: intervals.iter().filter(|row| row.dimension == Dimension::Contact).filter_map(contact).collect(),
-        version: None,
-        position: None,
-    }
-}
-
-/// A word of the read model as a value; none for a word it does not have, such as `signed_out` for a presence.
-fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
 }
 
 /// The board, or what changed on it.
@@ -350,11 +299,17 @@ impl Pages for BoardPages {
         if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
             return Ok(None);
         }
-        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
             None => (true, agents::board(&mut snapshot, self.team.as_deref()).await?),
-            Some(seen) => (false, agents::changed_after(&mut snapshot, seen, None, BOARD_AGENTS_MAX).await?),
+            Some(seen) => match agents::changed_after(&mut snapshot, seen, None, CHANGED_MAX).await? {
+                // So many that some may be missing: everything is shown instead.
+                rows if i64::try_from(rows.len()).is_ok_and(|count| count >= CHANGED_MAX) => {
+                    (true, agents::board(&mut snapshot, self.team.as_deref()).await?)
+                }
+                rows => (false, rows),
+            },
         };
         self.seen = Some(position.max(self.seen.unwrap_or(0)));
         let (here, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|view| self.is_on_board(view));
@@ -378,7 +333,7 @@ pub(crate) struct AgentSubscription;
 impl AgentSubscription {
     /// Agents who work: the whole board first, then those that changed. With `after`, only what changed since that cursor.
     /// Shows the latest state of each agent.
-    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"agent\", \"read\")")]
     async fn agent_board(
         &self,
         context: &Context<'_>,
@@ -386,6 +341,7 @@ impl AgentSubscription {
         #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = AgentBoardChanged> + use<>> {
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("agentBoard:{team:?}"));
+        let team = sought("team", team)?;
         let seen = resume(context, &scope, after)?;
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, None);

@@ -7,7 +7,8 @@ use domain::call::{Call, Command};
 use domain::{Label, LongText, PersonName, Personal, QueueName, ShortText};
 use uuid::Uuid;
 
-use super::command::{CommandInput, CommandResult, Order, meant_agent, permit_call};
+use super::command::{CommandInput, CommandResult, Order, meant_agent};
+use super::permit::{Doer, permit_call};
 use super::scalars::{Channel, Direction, EndReason, EndedBy, Party, optional, phone, text};
 use crate::auth::Require;
 use crate::error::bad_input;
@@ -198,7 +199,7 @@ pub(crate) async fn update(
     input: &CommandInput,
     command: Command,
 ) -> Result<CommandResult> {
-    permit_call(context, "call", "update", call_id, None).await?;
+    permit_call(context, "call", "update", call_id, Doer::of(&command), input).await?;
     Order::new(context, call_id, input)?.give::<Call>(command).await
 }
 
@@ -230,7 +231,7 @@ impl CallCommands {
     /// Let the caller wait in a queue, or move to another one.
     #[graphql(guard = "Require(\"call\", \"route\")")]
     async fn queue_call(&self, context: &Context<'_>, input: QueueCallInput) -> Result<CommandResult> {
-        permit_call(context, "call", "route", input.call_id, None).await?;
+        permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let queue = text("queue", &input.queue, QueueName::parse)?;
         let command = Command::Queue { queue, priority: input.priority };
         Order::new(context, input.call_id, &input.command)?.give::<Call>(command).await
@@ -240,7 +241,7 @@ impl CallCommands {
     #[graphql(guard = "Require(\"call\", \"route\")")]
     async fn offer_call(&self, context: &Context<'_>, input: OfferCallInput) -> Result<CommandResult> {
         let (agent_id, ring_timeout_ms) = (input.agent_id, input.ring_timeout_ms);
-        permit_call(context, "call", "route", input.call_id, None).await?;
+        permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         Order::new(context, input.call_id, &input.command)?
             .give_with::<Call, _>(|store: EventStore| async move {
                 let agent = store.aggregate::<Agent>(agent_id).await?.state.facts();
@@ -253,15 +254,14 @@ impl CallCommands {
     #[graphql(guard = "Require(\"call\", \"update\")")]
     async fn decline_offer(&self, context: &Context<'_>, input: DeclineOfferInput) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
-        permit_call(context, "call", "update", input.call_id, Some(agent_id)).await?;
         let reason = optional("reason", input.reason.as_deref(), ShortText::parse)?;
-        Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Decline { agent_id, reason }).await
+        update(context, input.call_id, &input.command, Command::Decline { agent_id, reason }).await
     }
 
     /// The offer rang for too long.
     #[graphql(guard = "Require(\"call\", \"route\")")]
     async fn expire_offer(&self, context: &Context<'_>, input: ExpireOfferInput) -> Result<CommandResult> {
-        permit_call(context, "call", "route", input.call_id, None).await?;
+        permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let command = Command::ExpireOffer { agent_id: input.agent_id, leg: input.leg };
         Order::new(context, input.call_id, &input.command)?.give::<Call>(command).await
     }
@@ -270,8 +270,7 @@ impl CallCommands {
     #[graphql(guard = "Require(\"call\", \"update\")")]
     async fn answer_call(&self, context: &Context<'_>, input: AnswerCallInput) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
-        permit_call(context, "call", "update", input.call_id, Some(agent_id)).await?;
-        Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Answer { agent_id }).await
+        update(context, input.call_id, &input.command, Command::Answer { agent_id }).await
     }
 
     /// Put the customer on hold.
@@ -321,14 +320,14 @@ impl CallCommands {
     /// The caller hung up while waiting.
     #[graphql(guard = "Require(\"call\", \"route\")")]
     async fn abandon_call(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
-        permit_call(context, "call", "route", input.call_id, None).await?;
+        permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Abandon).await
     }
 
     /// The call was lost by a technical fault.
     #[graphql(guard = "Require(\"call\", \"route\")")]
     async fn fail_call(&self, context: &Context<'_>, input: FailCallInput) -> Result<CommandResult> {
-        permit_call(context, "call", "route", input.call_id, None).await?;
+        permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let reason = text("reason", &input.reason, ShortText::parse)?;
         Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Fail { reason }).await
     }

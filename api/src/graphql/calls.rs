@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::call_related::Related;
 use super::call_types::{Call, CallState};
 use super::pages::{PageArgs, resume};
-use super::scalars::{Direction, Position};
+use super::scalars::{Direction, Position, instant, sought};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
 use crate::error::{code, coded, internal};
@@ -63,7 +63,7 @@ impl CallQuery {
         at_least: Option<Position>,
     ) -> Result<Option<Call>> {
         let view = match as_of {
-            Some(as_of) => history_view(context, call_id, as_of).await?,
+            Some(as_of) => history_view(context, call_id, instant("asOf", as_of)?).await?,
             None => {
                 let views = context.data::<Views>()?;
                 let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
@@ -81,13 +81,14 @@ impl CallQuery {
     async fn calls(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which calls.", default)] filter: CallFilterInput,
+        #[graphql(desc = "Which calls; absent: all of them.")] filter: Option<CallFilterInput>,
         #[graphql(desc = "How many from the newest on, 1 to 100; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Older than this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the oldest on, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Newer than this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
     ) -> Result<Connection<String, Call>> {
+        let filter = filter.unwrap_or_default();
         let agent_id = match context.reach("call", "read")? {
             // What one may not see is as if it were not there.
             Reach::Own(own) if filter.agent_id.is_some_and(|asked| asked != own) => {
@@ -98,13 +99,16 @@ impl CallQuery {
         };
         let filter = CallFilter {
             states: filter.states.unwrap_or_default().into_iter().map(Into::into).collect(),
-            queue: filter.queue,
+            queue: sought("filter.queue", filter.queue)?,
             agent_id,
-            team: filter.team,
+            team: sought("filter.team", filter.team)?,
             direction: filter.direction.map(Into::into),
-            initiated_from: filter.initiated_from,
-            initiated_before: filter.initiated_before,
-            text: filter.text.map(Personal::new),
+            initiated_from: filter.initiated_from.map(|from| instant("filter.initiatedFrom", from)).transpose()?,
+            initiated_before: filter
+                .initiated_before
+                .map(|before| instant("filter.initiatedBefore", before))
+                .transpose()?,
+            text: sought("filter.text", filter.text)?.map(Personal::new),
         };
         let page = PageArgs { first, after, last, before }.query::<CallCursor>(context, "page:calls")?;
         let views = context.data::<Views>()?;
@@ -191,7 +195,7 @@ impl Pages for CallPages {
         if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
             return Ok(None);
         }
-        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let found = calls::by_ids(&mut snapshot, &[self.call_id]).await?.pop();
         let newer = found.filter(|view| view.call.position > self.seen);
         Ok(Some(newer.map_or_else(Vec::new, |view| {

@@ -4,13 +4,12 @@ use async_graphql::{Context, InputObject, Result, SimpleObject, Union};
 use chrono::Utc;
 use commands::event_store::AppendError;
 use commands::{Envelope, EventStore, ExecuteError, LoadError, Outcome};
-use domain::call::Call;
-use domain::{AgentId, Aggregate, CallId, Refusal};
+use domain::{AgentId, Aggregate, Refusal};
 use uuid::Uuid;
 
 use super::scalars::Position;
-use crate::auth::{Permit, Reach, permission};
-use crate::error::{bad_input, code, coded, forbidden, internal, unavailable};
+use crate::auth::Permit;
+use crate::error::{bad_input, code, coded, internal, unavailable};
 
 /// Hint for a client that was refused for overload, in milliseconds.
 const RETRY_AFTER_MS: u32 = 250;
@@ -23,6 +22,17 @@ pub(crate) struct CommandInput {
     pub(crate) command_id: Option<Uuid>,
     /// Take the command only if the stream is at this version.
     pub(crate) expected_version: Option<i64>,
+}
+
+impl CommandInput {
+    /// The key under which a command with an id is found again.
+    pub(crate) fn key(&self) -> Option<String> {
+        self.command_id.map(key)
+    }
+}
+
+fn key(command_id: Uuid) -> String {
+    format!("command:{command_id}")
 }
 
 /// What became of a command.
@@ -78,7 +88,7 @@ impl<'a> Order<'a> {
         }
         let command_id = input.command_id.unwrap_or_else(Uuid::now_v7);
         let envelope = Envelope {
-            key: format!("command:{command_id}"),
+            key: key(command_id),
             actor: context.viewer()?.actor(),
             at: Utc::now(),
             expected: input.expected_version,
@@ -135,25 +145,6 @@ impl<'a> Order<'a> {
             )),
             Err(error) => Err(internal(&error)),
         }
-    }
-}
-
-/// Lets the viewer change a call: any call, or, with `:own`, one in which the viewer's agent has a part.
-pub(crate) async fn permit_call(
-    context: &Context<'_>,
-    resource: &str,
-    action: &str,
-    call_id: CallId,
-    named: Option<AgentId>,
-) -> Result<()> {
-    let Reach::Own(agent_id) = context.reach(resource, action)? else { return Ok(()) };
-    let call = context.data::<EventStore>()?.aggregate::<Call>(call_id).await.map_err(|error| internal(&error))?;
-    let has_part = call.state.legs.iter().any(|leg| leg.agent_id == agent_id);
-    // Nobody answers or refuses in another's name.
-    if has_part && named.is_none_or(|named| named == agent_id) {
-        Ok(())
-    } else {
-        Err(forbidden(&permission(resource, action, domain::permission::Scope::Any)))
     }
 }
 

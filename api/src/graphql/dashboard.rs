@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::agents::Activity;
 use super::pages::resume;
-use super::scalars::Position;
-use crate::auth::Require;
+use super::scalars::{Position, sought};
+use crate::auth::RequireAll;
 use crate::cursor::Cursors;
 use crate::error::internal;
 use crate::views::{PageError, Pages, Views, Watch, flatten};
@@ -103,10 +103,11 @@ impl Dashboard {
     /// divide by. On a live day it may exceed 1 for a moment: who enters before midnight may be answered after it.
     async fn service_level(
         &self,
-        #[graphql(desc = "Whose definition.", default_with = "ServiceLevelDialect::Standard")]
-        dialect: ServiceLevelDialect,
+        #[graphql(desc = "Whose definition.", default_with = "Some(ServiceLevelDialect::Standard)")] dialect: Option<
+            ServiceLevelDialect,
+        >,
     ) -> Option<f64> {
-        self.view.day.service_level(dialect.into())
+        self.view.day.service_level(dialect.unwrap_or(ServiceLevelDialect::Standard).into())
     }
 }
 
@@ -153,13 +154,14 @@ pub(crate) struct DashboardQuery;
 #[Object]
 impl DashboardQuery {
     /// The floor now, and its day so far.
-    #[graphql(guard = "Require(\"dashboard\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"dashboard\", \"read\")")]
     async fn dashboard(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only this queue; absent: all of them.")] queue: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
     ) -> Result<Dashboard> {
+        let queue = sought("queue", queue)?;
         let (views, zone) = (context.data::<Views>()?, context.data::<Zone>()?.0);
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
         let view = dashboard::today(&mut snapshot, zone, Utc::now(), queue.as_deref()).await;
@@ -196,7 +198,7 @@ impl Pages for DashboardPages {
             return Ok(None);
         }
         tokio::time::sleep_until(self.push_next).await;
-        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         // What came during the pause was shown with the push before, or nothing has changed since the cursor.
         if position <= self.seen {
@@ -218,13 +220,14 @@ impl DashboardSubscription {
     /// The dashboard as it is, then after changes, at most four times a second. Shows the latest state. With `after`, only
     /// when something has changed since that cursor. Waiting times go on between two pushes: count from
     /// `oldestEnqueuedAt`.
-    #[graphql(guard = "Require(\"dashboard\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"dashboard\", \"read\")")]
     async fn dashboard(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only this queue; absent: all of them.")] queue: Option<String>,
         #[graphql(desc = "Only what changed after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = DashboardChanged> + use<>> {
+        let queue = sought("queue", queue)?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("dashboard:{queue:?}"));
         let seen = resume(context, &scope, after)?.unwrap_or(-1);
         let (views, zone) = (context.data::<Views>()?.clone(), context.data::<Zone>()?.0);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::calls::{HISTORY_EVENTS, call_unknown, permit_watch};
 use super::pages::{PageArgs, bad_cursor, resume};
 use super::scalars::Position;
-use crate::auth::Require;
+use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
 use crate::views::{PageError, Pages, Views, flatten};
@@ -125,7 +125,7 @@ impl EventQuery {
     }
 
     /// How far the log goes: the position of its last event.
-    #[graphql(guard = "Require(\"event\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"event\", \"read\")")]
     async fn log_position(&self, context: &Context<'_>) -> Result<Position> {
         Ok(Position(context.data::<Views>()?.tail.head()))
     }
@@ -202,6 +202,13 @@ impl Pages for EventPages {
     }
 }
 
+/// How long a pause of a call takes in a replay.
+fn pause(own_ms: u64, speed: f64) -> Duration {
+    // Slow enough, it is longer than a duration can be.
+    let seconds = Duration::from_millis(own_ms).as_secs_f64() / speed;
+    Duration::try_from_secs_f64(seconds).unwrap_or(PAUSE_MAX).min(PAUSE_MAX)
+}
+
 /// Subscriptions to the log.
 #[derive(Default)]
 pub(crate) struct EventSubscription;
@@ -210,7 +217,7 @@ pub(crate) struct EventSubscription;
 impl EventSubscription {
     /// Events as they are appended: of one call or agent, of some types, or all. Each once, in order, none left out. With
     /// `after`, everything since that cursor first; without, from now on.
-    #[graphql(guard = "Require(\"event\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"event\", \"read\")")]
     async fn events(
         &self,
         context: &Context<'_>,
@@ -219,7 +226,9 @@ impl EventSubscription {
         >,
         #[graphql(desc = "Only those of these types, such as `call.answered`.")] types: Option<Vec<String>>,
         #[graphql(desc = "Everything after this cursor first.")] after: Option<String>,
-        #[graphql(desc = "Everything from the beginning first.", default)] from_start: bool,
+        #[graphql(desc = "Everything from the beginning first.", default_with = "Some(false)")] from_start: Option<
+            bool,
+        >,
     ) -> Result<impl Stream<Item = EventAppended> + use<>> {
         let known: HashSet<&str> = Event::types().collect();
         let unknown = types.iter().flatten().find(|name| !known.contains(name.as_str()));
@@ -231,7 +240,7 @@ impl EventSubscription {
         let scope = format!("events:{subject_id:?}:{names:?}");
         let (views, cursors) = (context.data::<Views>()?.clone(), context.data::<Cursors>()?.clone());
         let head = views.tail.head();
-        let seen = match (after, from_start) {
+        let seen = match (after, from_start.unwrap_or(false)) {
             (Some(after), _) => cursors.position(&scope, &after).map_err(|error| bad_cursor("after", error))?,
             (None, true) => 0,
             (None, false) => head,
@@ -247,9 +256,11 @@ impl EventSubscription {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The call.")] call_id: Uuid,
-        #[graphql(desc = "How many times faster, above 0 and at most 10000.", default = 1.0)] speed: f64,
+        #[graphql(desc = "How many times faster, above 0 and at most 10000.", default_with = "Some(1.0)")]
+        speed: Option<f64>,
         #[graphql(desc = "Goes on after this cursor.")] after: Option<String>,
     ) -> Result<impl Stream<Item = EventReplayed> + use<>> {
+        let speed = speed.unwrap_or(1.0);
         if !(speed > 0.0 && speed <= SPEED_MAX) {
             return Err(bad_input("speed", "SPEED_OUT_OF_RANGE", format!("above 0 and at most {SPEED_MAX}")));
         }
@@ -278,11 +289,27 @@ impl EventSubscription {
                 let payload =
                     EventReplayed { cursor: cursors.at(&scope, event.position), offset_ms, event: (&event).into() };
                 async move {
-                    let pause = Duration::from_millis(pause_ms.unsigned_abs()).div_f64(speed).min(PAUSE_MAX);
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(pause(pause_ms.unsigned_abs(), speed)).await;
                     payload
                 }
             },
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_bounded_however_slow_the_replay() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(8_000, 4.0), seconds(2));
+        assert_eq!(pause(8_000, 0.5), seconds(16));
+        assert_eq!(pause(0, f64::MIN_POSITIVE), seconds(0));
+        assert_eq!(pause(u64::MAX, 1.0), PAUSE_MAX);
+        for speed in [1e-6, 1e-300, f64::MIN_POSITIVE] {
+            assert_eq!(pause(8_000, speed), PAUSE_MAX, "{speed}");
+        }
     }
 }

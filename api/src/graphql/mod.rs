@@ -2,6 +2,7 @@
 
 mod agent_commands;
 mod agents;
+mod agents_past;
 mod call_commands;
 mod call_related;
 mod call_types;
@@ -10,6 +11,7 @@ mod command;
 mod dashboard;
 mod events;
 mod pages;
+mod permit;
 mod queues;
 mod recording_commands;
 mod scalars;

@@ -4,18 +4,21 @@ use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use projections::Snapshot;
-use projections::models::queues::{self, BOARD_QUEUES_MAX, QueueRow, WaitingRow};
+use projections::models::ROWS_MAX;
+use projections::models::queues::{self, QueueRow, WaitingRow};
 use uuid::Uuid;
 
 use super::pages::resume;
 use super::scalars::Position;
-use crate::auth::Require;
+use crate::auth::RequireAll;
 use crate::cursor::Cursors;
 use crate::error::internal;
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Callers shown for each board.
 const WAITING_MAX: i64 = 1_000;
+/// Queues that may have changed since a cursor; of more, the whole board is shown anew.
+const CHANGED_MAX: i64 = ROWS_MAX;
 const MODEL: &str = "queues";
 
 /// A caller who waits.
@@ -75,7 +78,7 @@ pub(crate) struct QueueQuery;
 #[Object]
 impl QueueQuery {
     /// Every queue that was ever used, by name.
-    #[graphql(guard = "Require(\"queue\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"queue\", \"read\")")]
     async fn queues(
         &self,
         context: &Context<'_>,
@@ -116,11 +119,17 @@ impl Pages for BoardPages {
         if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
             return Ok(None);
         }
-        let mut snapshot = Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
             None => (true, queues::board(&mut snapshot).await?),
-            Some(seen) => (false, queues::changed_after(&mut snapshot, seen, BOARD_QUEUES_MAX).await?),
+            Some(seen) => match queues::changed_after(&mut snapshot, seen, CHANGED_MAX).await? {
+                // So many that some may be missing: everything is shown instead.
+                rows if i64::try_from(rows.len()).is_ok_and(|count| count >= CHANGED_MAX) => {
+                    (true, queues::board(&mut snapshot).await?)
+                }
+                rows => (false, rows),
+            },
         };
         self.seen = Some(position.max(self.seen.unwrap_or(0)));
         if !whole && rows.is_empty() {
@@ -139,7 +148,7 @@ pub(crate) struct QueueSubscription;
 impl QueueSubscription {
     /// Every queue: the whole board first, then those that changed. With `after`, only what changed since that cursor. Shows
     /// the latest state of each queue.
-    #[graphql(guard = "Require(\"queue\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"queue\", \"read\")")]
     async fn queue_board(
         &self,
         context: &Context<'_>,

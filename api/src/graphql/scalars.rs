@@ -1,6 +1,7 @@
 //! Scalars and enums shared by all concepts, and parsing of input text.
 
 use async_graphql::{Enum, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
+use chrono::{DateTime, Datelike, Utc};
 use domain::{InvalidText, Personal, PhoneNumber};
 
 use crate::error::bad_input;
@@ -125,6 +126,25 @@ pub(crate) fn optional<T>(
     parse: fn(&str) -> Result<T, InvalidText>,
 ) -> Result<Option<T>> {
     value.filter(|value| !value.trim().is_empty()).map(|value| text(field, value, parse)).transpose()
+}
+
+/// A text to look for, as it is. One with a NUL is nowhere, and no database takes it.
+pub(crate) fn sought(field: &str, value: Option<String>) -> Result<Option<String>> {
+    match value {
+        Some(text) if text.contains('\0') => {
+            Err(bad_input(field, "TEXT_CONTROL_CHARACTER", "must not hold control characters"))
+        }
+        value => Ok(value),
+    }
+}
+
+/// An instant to look for: of a year that has four digits, which is well within what a database can hold.
+pub(crate) fn instant(field: &str, value: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    if (0..=9999).contains(&value.year()) {
+        Ok(value)
+    } else {
+        Err(bad_input(field, "INSTANT_OUT_OF_RANGE", "a year is from 0 to 9999"))
+    }
 }
 
 /// Parses a telephone number.

@@ -158,7 +158,7 @@ impl Pages for SentimentPages {
         if !self.more && self.watch.changed().await.is_none() {
             return Ok(None);
         }
-        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let rows = sentiment::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SCORES).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SCORES);
         let scored = |row: ScoreRow| {

@@ -10,7 +10,8 @@ use domain::{Category, Label, Personal, ShortText, SpokenText, StreamName};
 use projections::{Interim, LiveLane};
 use uuid::Uuid;
 
-use super::command::{CommandInput, CommandResult, Order, permit_call};
+use super::command::{CommandInput, CommandResult, Order};
+use super::permit::{Doer, permit_call};
 use super::scalars::{Party, optional, text};
 use crate::auth::Require;
 
@@ -117,7 +118,7 @@ impl TranscriptCommands {
         input: AddTranscriptSegmentInput,
     ) -> Result<CommandResult> {
         let call_id = input.call_id;
-        permit_call(context, "transcript", "create", call_id, None).await?;
+        permit_call(context, "transcript", "create", call_id, Doer::Anyone, &input.command).await?;
         let spoken = Personal::new(text("text", &input.text, SpokenText::parse)?);
         let model = text("model", &input.model, Label::parse)?;
         Order::new(context, call_id, &input.command)?
@@ -140,7 +141,7 @@ impl TranscriptCommands {
         context: &Context<'_>,
         input: CorrectTranscriptSegmentInput,
     ) -> Result<CommandResult> {
-        permit_call(context, "transcript", "correct", input.call_id, None).await?;
+        permit_call(context, "transcript", "correct", input.call_id, Doer::Anyone, &input.command).await?;
         let command = Command::CorrectSegment {
             supersedes: input.supersedes,
             begin_ms: input.begin_ms,
@@ -156,7 +157,7 @@ impl TranscriptCommands {
     /// Score the mood of a segment.
     #[graphql(guard = "Require(\"sentiment\", \"create\")")]
     async fn score_sentiment(&self, context: &Context<'_>, input: ScoreSentimentInput) -> Result<CommandResult> {
-        permit_call(context, "sentiment", "create", input.call_id, None).await?;
+        permit_call(context, "sentiment", "create", input.call_id, Doer::Anyone, &input.command).await?;
         let model = text("model", &input.model, Label::parse)?;
         let model_version = text("modelVersion", &input.model_version, Label::parse)?;
         let emotions: BTreeMap<String, f64> = input.emotions.into_iter().map(|e| (e.name, e.share)).collect();
@@ -176,7 +177,7 @@ impl TranscriptCommands {
     /// the final segment follows by `addTranscriptSegment`.
     #[graphql(guard = "Require(\"transcript\", \"create\")")]
     async fn publish_interim_transcript(&self, context: &Context<'_>, input: PublishInterimInput) -> Result<bool> {
-        permit_call(context, "transcript", "create", input.call_id, None).await?;
+        permit_call(context, "transcript", "create", input.call_id, Doer::Anyone, &CommandInput::default()).await?;
         let spoken = text("text", &input.text, SpokenText::parse)?;
         context.data::<LiveLane>()?.publish(Interim {
             call_id: input.call_id,

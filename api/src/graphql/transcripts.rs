@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::calls::permit_watch;
 use super::pages::{PageArgs, resume};
-use super::scalars::{Party, Position};
-use crate::auth::{Permit, Reach, Require};
+use super::scalars::{Party, Position, instant, sought};
+use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
@@ -101,7 +101,7 @@ pub(crate) struct TranscriptQuery;
 impl TranscriptQuery {
     /// Segments that hold some words, newest first. Superseded segments are not searched. Needs `transcript:read` for all
     /// calls: who may read own calls only finds them by `calls`.
-    #[graphql(guard = "Require(\"transcript\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"transcript\", \"read\")")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection and its filters")]
     async fn search_transcripts(
         &self,
@@ -115,19 +115,16 @@ impl TranscriptQuery {
         #[graphql(desc = "Those after this cursor.")] after: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
     ) -> Result<Connection<String, TranscriptHit>> {
-        if let Reach::Own(_) = context.reach("transcript", "read")? {
-            return Err(crate::error::forbidden("transcript:read"));
-        }
         if text.trim().is_empty() || text.chars().count() > SEARCH_LENGTH_MAX {
             let message = format!("from 1 to {SEARCH_LENGTH_MAX} characters");
             return Err(bad_input("text", "SEARCH_TEXT_LENGTH", message));
         }
         let filter = SearchFilter {
-            words: Personal::new(text),
+            words: Personal::new(sought("text", Some(text))?.unwrap_or_default()),
             speaker: speaker.map(Into::into),
             call_ids,
-            occurred_from: from,
-            occurred_before: before_time,
+            occurred_from: from.map(|from| instant("from", from)).transpose()?,
+            occurred_before: before_time.map(|before| instant("beforeTime", before)).transpose()?,
         };
         let args = PageArgs { first, after, ..PageArgs::default() };
         let page = args.query::<domain::Position>(context, "page:transcripts")?;
@@ -175,7 +172,7 @@ struct TranscriptPages {
 
 impl TranscriptPages {
     async fn stored(&mut self) -> Result<Vec<TranscriptChanged>, PageError> {
-        let mut snapshot = projections::Snapshot::begin(&self.views.database).await?;
+        let mut snapshot = self.views.begin().await?;
         let rows = transcripts::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SEGMENTS).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SEGMENTS);
         let changed = |row: SegmentRow| {
@@ -242,13 +239,13 @@ impl TranscriptSubscription {
         context: &Context<'_>,
         #[graphql(desc = "The call.")] call_id: Uuid,
         #[graphql(desc = "Only segments after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Show what is still being spoken, too.", default)] interim: bool,
+        #[graphql(desc = "Show what is still being spoken, too.", default_with = "Some(false)")] interim: Option<bool>,
     ) -> Result<impl Stream<Item = TranscriptChanged> + use<>> {
         permit_watch(context, "transcript", call_id).await?;
         let (cursors, scope) = (context.data::<Cursors>()?.clone(), format!("transcript:{call_id}"));
         let seen = resume(context, &scope, after)?.unwrap_or(0);
         let views = context.data::<Views>()?.clone();
-        let live = if interim { Some(context.data::<LiveLane>()?.subscribe()) } else { None };
+        let live = if interim.unwrap_or(false) { Some(context.data::<LiveLane>()?.subscribe()) } else { None };
         // Before the first page is read, so that no change falls between the two.
         let watch = views.watch(MODEL, Some(call_id));
         Ok(flatten(TranscriptPages { views, watch, live, cursors, scope, call_id, seen, more: true }))

@@ -8,7 +8,8 @@ use domain::call::{Call, Command, Destination};
 use uuid::Uuid;
 
 use super::call_commands::{LegInput, RING_TIMEOUT_MS, update};
-use super::command::{CommandInput, CommandResult, Order, permit_call};
+use super::command::{CommandInput, CommandResult, Order};
+use super::permit::{Doer, permit_call};
 use super::scalars::{phone, text};
 use crate::auth::Require;
 
@@ -69,7 +70,7 @@ impl TransferCommands {
     /// Pass the customer on without speaking to the target first. The leg's agent begins the wrap-up.
     #[graphql(guard = "Require(\"call\", \"update\")")]
     async fn transfer_blind(&self, context: &Context<'_>, input: TransferBlindInput) -> Result<CommandResult> {
-        permit_call(context, "call", "update", input.call_id, None).await?;
+        permit_call(context, "call", "update", input.call_id, Doer::Leg(input.leg), &input.command).await?;
         let (leg, ring_timeout_ms, priority) = (input.leg, input.ring_timeout_ms, input.priority);
         let order = Order::new(context, input.call_id, &input.command)?;
         let to = match input.target {
@@ -94,7 +95,7 @@ impl TransferCommands {
     /// Call a colleague while the customer is on hold.
     #[graphql(guard = "Require(\"call\", \"update\")")]
     async fn start_consult(&self, context: &Context<'_>, input: StartConsultInput) -> Result<CommandResult> {
-        permit_call(context, "call", "update", input.call_id, None).await?;
+        permit_call(context, "call", "update", input.call_id, Doer::Leg(input.leg), &input.command).await?;
         let (leg, agent_id, ring_timeout_ms) = (input.leg, input.agent_id, input.ring_timeout_ms);
         Order::new(context, input.call_id, &input.command)?
             .give_with::<Call, _>(|store: EventStore| async move {

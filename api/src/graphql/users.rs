@@ -5,7 +5,8 @@ use commands::{NewUser, User as Account, UserError};
 use domain::permission::Permission;
 use uuid::Uuid;
 
-use crate::auth::{Auth, Permit, Require, TOKEN_LASTS};
+use super::pages::PAGE_MAX;
+use crate::auth::{Auth, Permit, RequireAll, TOKEN_LASTS};
 use crate::error::{bad_input, code, coded, internal};
 
 /// Most permissions given beside a role.
@@ -166,13 +167,17 @@ impl UserQuery {
     }
 
     /// Users in the order they were added.
-    #[graphql(guard = "Require(\"user\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"user\", \"read\")")]
     async fn users(
         &self,
         context: &Context<'_>,
-        #[graphql(default = 50, desc = "How many, 1 to 100.", validator(minimum = 1, maximum = 100))] first: i32,
+        #[graphql(desc = "How many, 1 to 100; 50 when absent.")] first: Option<i32>,
         #[graphql(desc = "Those after this user.")] after: Option<Uuid>,
     ) -> Result<Vec<User>> {
+        let first = first.unwrap_or(50);
+        if !(1..=PAGE_MAX).contains(&first) {
+            return Err(bad_input("first", "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")));
+        }
         let page = context.data::<Auth>()?.users().page(after, i64::from(first)).await.map_err(refused)?;
         Ok(page.into_iter().map(User).collect())
     }
@@ -202,7 +207,7 @@ impl UserCommands {
     }
 
     /// Add a person.
-    #[graphql(guard = "Require(\"user\", \"create\")")]
+    #[graphql(guard = "RequireAll(\"user\", \"create\")")]
     async fn create_user(&self, context: &Context<'_>, input: CreateUserInput) -> Result<User> {
         let new = NewUser {
             email: input.email,
@@ -216,7 +221,7 @@ impl UserCommands {
     }
 
     /// Change role and permissions. The person's tokens become worthless.
-    #[graphql(guard = "Require(\"user\", \"update\")")]
+    #[graphql(guard = "RequireAll(\"user\", \"update\")")]
     async fn set_user_role(&self, context: &Context<'_>, input: SetUserRoleInput) -> Result<User> {
         let permissions = permissions(&input.permissions)?;
         let users = context.data::<Auth>()?.users();
@@ -224,7 +229,7 @@ impl UserCommands {
     }
 
     /// Close an account, or open it again. The person's tokens become worthless.
-    #[graphql(guard = "Require(\"user\", \"update\")")]
+    #[graphql(guard = "RequireAll(\"user\", \"update\")")]
     async fn set_user_disabled(&self, context: &Context<'_>, input: SetUserDisabledInput) -> Result<User> {
         let users = context.data::<Auth>()?.users();
         users.set_disabled(input.user_id, input.disabled).await.map(User).map_err(refused)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use async_graphql::Request;
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,13 +15,17 @@ use serde_json::{Value, json};
 
 use super::negotiation::Media;
 use super::operation::{Answer, error_body, operation_type, request};
-use super::{Endpoint, sse};
+use super::{BODY_BYTES_MAX, Endpoint, sse};
 use crate::auth::AuthError;
 use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
 
 /// Answers an operation sent by POST.
-pub(super) async fn post(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn post(
+    State(endpoint): State<Endpoint>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let Some(media) = accepted(&headers) else { return not_acceptable() };
     let is_json =
         |value: &str| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
@@ -29,6 +34,14 @@ pub(super) async fn post(State(endpoint): State<Endpoint>, headers: HeaderMap, b
         let error = coded("UNSUPPORTED_MEDIA_TYPE", "send the request as application/json");
         return refusal(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let error = coded("PAYLOAD_TOO_LARGE", format!("a request has at most {BODY_BYTES_MAX} bytes"));
+            return refusal(media, StatusCode::PAYLOAD_TOO_LARGE, error);
+        }
+        Err(rejection) => return bad_request(media, rejection.body_text()),
+    };
     let parameters = match serde_json::from_slice(&body) {
         Ok(parameters) => parameters,
         Err(error) => return bad_request(media, format!("the body is no JSON: {error}")),

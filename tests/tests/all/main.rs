@@ -1,10 +1,12 @@
 //! The system seen from outside, in one binary so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod api;
 mod architecture;
 mod changes;
 mod event_store;
 mod feed;
+mod main_job;
 mod projector;
 mod read_models;
 mod rebuild;
