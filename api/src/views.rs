@@ -49,7 +49,7 @@ impl Views {
     /// connection on which BEGIN was cut off back into the pool with its transaction open (transact-rs/sqlx#4393).
     pub(crate) async fn begin(&self) -> Result<Snapshot, PageError> {
         let database = self.database.clone();
-        Ok(Snapshot::begin(&database).await?)
+        Ok(tokio::spawn(async move { Snapshot::begin(&database).await }).await??)
     }
 
     /// Watches one read model.
