@@ -22,14 +22,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 pub(crate) struct Health {
     database: Database,
     tail: Tail,
+    /// Read models that this process makes or answers from.
+    models: Vec<&'static str>,
     /// Topic that this process relays to.
     relayed: Option<String>,
     draining: Arc<AtomicBool>,
 }
 
 impl Health {
-    pub(crate) fn new(database: Database, tail: Tail, relayed: Option<String>) -> Self {
-        Self { database, tail, relayed, draining: Arc::new(AtomicBool::new(false)) }
+    pub(crate) fn new(database: Database, tail: Tail, models: Vec<&'static str>, relayed: Option<String>) -> Self {
+        Self { database, tail, models, relayed, draining: Arc::new(AtomicBool::new(false)) }
     }
 
     /// From now on not ready: no new work is wanted.
@@ -52,8 +54,11 @@ impl Health {
     }
 
     async fn lagging(&self) -> Result<Vec<Value>, String> {
-        let mut problems = Vec::new();
-        for lag in lags(&self.database).await.map_err(|error| error.to_string())? {
+        let lags = lags(&self.database).await.map_err(|error| error.to_string())?;
+        let missing = self.models.iter().filter(|model| lags.iter().all(|lag| lag.projection != **model));
+        let mut problems: Vec<Value> =
+            missing.map(|model| json!({ "problem": "projection missing", "projection": model })).collect();
+        for lag in lags {
             if lag.events() > LAG_EVENTS_MAX {
                 let (name, events) = (&lag.projection, lag.events());
                 problems.push(json!({ "problem": "projection behind", "projection": name, "events": events }));

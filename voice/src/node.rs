@@ -87,7 +87,8 @@ impl Node {
         let tail = Tail::start(database.clone(), source, &following, followers.clone()).await?;
 
         let models = read_models(common.time_zone);
-        let names = models.iter().map(|model| model.name()).collect();
+        let names: Vec<&'static str> = models.iter().map(|model| model.name()).collect();
+        let needed = if roles.api || roles.projections { names.clone() } else { Vec::new() };
         let progress = Progress::new();
         let local = roles.projections.then_some(&progress);
         let changes = Changes::start(database.clone(), names, local, &following, followers.clone()).await?;
@@ -103,7 +104,7 @@ impl Node {
         }
 
         let relayed = kafka.filter(|_| roles.relay).map(|_| topic);
-        let health = Health::new(database.clone(), tail.clone(), relayed);
+        let health = Health::new(database.clone(), tail.clone(), needed, relayed);
         let mut router = health::router(health.clone());
         if roles.api {
             let live = LiveLane::start(database.clone(), &following, &followers);
