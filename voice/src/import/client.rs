@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -42,8 +43,22 @@ enum Failure {
     Passing(String),
     /// The token is not good any more.
     Unauthenticated,
+    /// What it is about is not there.
+    NotFound(String),
     /// Sending it again would be answered alike.
     Final(String),
+}
+
+/// A request that was not answered yet.
+struct Trouble {
+    began: Instant,
+    pause: Duration,
+}
+
+impl Trouble {
+    fn new() -> Self {
+        Self { began: Instant::now(), pause: RETRY_PAUSE }
+    }
 }
 
 impl Client {
@@ -98,29 +113,47 @@ impl Client {
         drop(self.send(document, variables, true).await);
     }
 
-    async fn persist(&self, document: &str, variables: &Value, signed_in: bool) -> Result<Value> {
-        let began = tokio::time::Instant::now();
-        let mut pause = RETRY_PAUSE;
+    /// Whether there is a call, by the log.
+    pub(crate) async fn knows(&self, call_id: Uuid) -> Result<bool> {
+        let document = "query ($id: UUID!) { callHistory(callId: $id, first: 1) { edges { cursor } } }";
+        let mut trouble = Trouble::new();
         loop {
-            let reason = match self.send(document, variables, signed_in).await {
-                Ok(data) => return Ok(data),
-                Err(Failure::Final(message)) => bail!(message),
-                Err(Failure::Unauthenticated) if !signed_in => bail!("wrong e-mail address or password"),
-                Err(Failure::Unauthenticated) => {
-                    Box::pin(self.renew()).await?;
-                    continue;
-                }
-                Err(Failure::Passing(reason)) => reason,
-            };
-            if began.elapsed() > GIVE_UP_AFTER {
-                bail!("the system did not answer for {} s: {reason}", GIVE_UP_AFTER.as_secs());
-            }
-            tracing::debug!(reason, "sent again");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_PAUSE_MAX),
-                () = self.shutdown.cancelled() => bail!("the import was stopped"),
+            match self.send(document, &json!({ "id": call_id }), true).await {
+                Ok(_) => return Ok(true),
+                Err(Failure::NotFound(_)) => return Ok(false),
+                Err(failure) => self.recover(failure, &mut trouble).await?,
             }
         }
+    }
+
+    async fn persist(&self, document: &str, variables: &Value, signed_in: bool) -> Result<Value> {
+        let mut trouble = Trouble::new();
+        loop {
+            match self.send(document, variables, signed_in).await {
+                Ok(data) => return Ok(data),
+                Err(Failure::Unauthenticated) if !signed_in => bail!("wrong e-mail address or password"),
+                Err(failure) => self.recover(failure, &mut trouble).await?,
+            }
+        }
+    }
+
+    /// Does what has to be done before the request is sent again; an error if that would be of no use.
+    async fn recover(&self, failure: Failure, trouble: &mut Trouble) -> Result<()> {
+        let reason = match failure {
+            Failure::Final(message) | Failure::NotFound(message) => bail!(message),
+            Failure::Unauthenticated => return Box::pin(self.renew()).await,
+            Failure::Passing(reason) => reason,
+        };
+        if trouble.began.elapsed() > GIVE_UP_AFTER {
+            bail!("the system did not answer for {} s: {reason}", GIVE_UP_AFTER.as_secs());
+        }
+        tracing::debug!(reason, "sent again");
+        tokio::select! {
+            () = tokio::time::sleep(trouble.pause) => {}
+            () = self.shutdown.cancelled() => bail!("the import was stopped"),
+        }
+        trouble.pause = (trouble.pause * 2).min(RETRY_PAUSE_MAX);
+        Ok(())
     }
 
     async fn send(&self, document: &str, variables: &Value, signed_in: bool) -> Result<Value, Failure> {
@@ -135,6 +168,7 @@ impl Client {
         Err(match error["extensions"]["code"].as_str() {
             Some("UNAVAILABLE" | "INTERNAL_SERVER_ERROR" | "CONFLICT") => Failure::Passing(message),
             Some("UNAUTHENTICATED") => Failure::Unauthenticated,
+            Some("NOT_FOUND") => Failure::NotFound(message),
             _ => Failure::Final(message),
         })
     }

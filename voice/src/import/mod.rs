@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use serde_json::json;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,7 +19,7 @@ use crate::config::PaceArgs;
 use crate::terminal::say;
 use client::Client;
 pub(crate) use conversation::{Conversation, read};
-use player::{Desk, Stage};
+use player::{Seat, Stage};
 use progress::Progress;
 
 /// Namespace of all ids that imports make.
@@ -57,13 +56,18 @@ pub(crate) async fn run(import: Import<'_>, shutdown: CancellationToken) -> Resu
     let run = Uuid::new_v5(&NAMESPACE, import.run.as_bytes());
     let speed = import.pace.speed;
     say(format_args!("import: {} conversations at {speed} times their speed, run {}", conversations.len(), import.run));
-    let desks = open_desks(&client, run, import.pace.agents).await.context("signing agents in")?;
+    let agents = sign_agents_in(&client, run, import.pace.agents).await.context("signing agents in")?;
     let progress = Progress::new(conversations.len(), turns);
     let stage = Stage { client: &client, speed, run, progress: &progress, shutdown: &shutdown };
     let gap = Duration::from_secs_f64(import.pace.gap_s / speed);
+    let ended: Vec<CancellationToken> = conversations.iter().map(|_| CancellationToken::new()).collect();
     let played = try_join_all(conversations.iter().enumerate().map(|(index, conversation)| {
-        let (stage, desk) = (&stage, &desks[index % desks.len()]);
-        after(gap * u32::try_from(index).unwrap_or(u32::MAX), &shutdown, play(stage, conversation, desk))
+        let seat = Seat {
+            agent_id: agents[index % agents.len()],
+            before: index.checked_sub(agents.len()).map(|before| &ended[before]),
+            after: &ended[index],
+        };
+        play(&stage, conversation, seat, gap * u32::try_from(index).unwrap_or(u32::MAX))
     }));
     tokio::pin!(played);
     let mut shows = tokio::time::interval(SHOW_EVERY);
@@ -76,26 +80,26 @@ pub(crate) async fn run(import: Import<'_>, shutdown: CancellationToken) -> Resu
             _ = shows.tick() => progress.show(),
         }
     }
-    close_desks(&client, run, &desks).await.context("signing agents out")?;
+    sign_agents_out(&client, run, &agents).await.context("signing agents out")?;
     progress.show();
     say("import finished");
     Ok(())
 }
 
-async fn play(stage: &Stage<'_>, conversation: &Conversation, desk: &Desk) -> Result<()> {
-    player::play(stage, conversation, desk).await.with_context(|| format!("playing {}", conversation.id))
-}
-
-async fn after(wait: Duration, shutdown: &CancellationToken, then: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::select! {
-        () = tokio::time::sleep(wait) => then.await,
-        () = shutdown.cancelled() => anyhow::bail!("the import was stopped"),
-    }
+/// Plays a conversation when its time has come; at once, if an earlier run has begun it.
+async fn play(stage: &Stage<'_>, conversation: &Conversation, seat: Seat<'_>, wait: Duration) -> Result<()> {
+    let playing = async {
+        if !stage.client.knows(stage.call_id(conversation)).await? {
+            stage.pause(wait).await?;
+        }
+        player::play(stage, conversation, seat).await
+    };
+    playing.await.with_context(|| format!("playing {}", conversation.id))
 }
 
 /// Registers the agents once and for all, and signs them in for this run.
-async fn open_desks(client: &Client, run: Uuid, count: u16) -> Result<Vec<Desk>> {
-    let mut desks = Vec::new();
+async fn sign_agents_in(client: &Client, run: Uuid, count: u16) -> Result<Vec<Uuid>> {
+    let mut agents = Vec::new();
     for index in 0..usize::from(count) {
         let agent_id = Uuid::new_v5(&NAMESPACE, format!("agent:{index}").as_bytes());
         let name = NAMES.get(index).map_or_else(|| format!("Agent {}", index + 1), ToString::to_string);
@@ -111,15 +115,15 @@ async fn open_desks(client: &Client, run: Uuid, count: u16) -> Result<Vec<Desk>>
         let command_id = Uuid::new_v5(&run, format!("available:{index}").as_bytes());
         let presence = json!({ "agentId": agent_id, "presence": "AVAILABLE" });
         client.command("changePresence", "ChangePresenceInput", command_id, presence).await?;
-        desks.push(Desk { agent_id, free: Mutex::new(()) });
+        agents.push(agent_id);
     }
-    Ok(desks)
+    Ok(agents)
 }
 
-async fn close_desks(client: &Client, run: Uuid, desks: &[Desk]) -> Result<()> {
-    for (index, desk) in desks.iter().enumerate() {
+async fn sign_agents_out(client: &Client, run: Uuid, agents: &[Uuid]) -> Result<()> {
+    for (index, agent_id) in agents.iter().enumerate() {
         let command_id = Uuid::new_v5(&run, format!("sign-out:{index}").as_bytes());
-        let sign_out = json!({ "agentId": desk.agent_id, "reason": "end of the import" });
+        let sign_out = json!({ "agentId": agent_id, "reason": "end of the import" });
         client.command("signOutAgent", "SignOutAgentInput", command_id, sign_out).await?;
     }
     Ok(())

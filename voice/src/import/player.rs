@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,10 +34,29 @@ pub(crate) struct Stage<'a> {
     pub(crate) shutdown: &'a CancellationToken,
 }
 
-/// An agent who takes one call at a time.
-pub(crate) struct Desk {
+impl Stage<'_> {
+    pub(crate) fn call_id(&self, conversation: &Conversation) -> Uuid {
+        Uuid::new_v5(&self.run, format!("call:{}", conversation.id).as_bytes())
+    }
+
+    /// Waits; an error when the import is to stop.
+    pub(crate) async fn pause(&self, wait: Duration) -> Result<()> {
+        self.unless_stopped(tokio::time::sleep(wait)).await
+    }
+
+    async fn unless_stopped(&self, waiting: impl Future<Output = ()>) -> Result<()> {
+        let waited = self.shutdown.run_until_cancelled(waiting).await;
+        waited.context("the import was stopped")
+    }
+}
+
+/// A conversation's place with an agent, who takes one at a time and in order.
+pub(crate) struct Seat<'a> {
     pub(crate) agent_id: Uuid,
-    pub(crate) free: Mutex<()>,
+    /// Fires when the conversation before it has ended.
+    pub(crate) before: Option<&'a CancellationToken>,
+    /// To be fired when this one has.
+    pub(crate) after: &'a CancellationToken,
 }
 
 /// The clock of one conversation. It stands still while commands turn out to have been given before.
@@ -50,16 +68,11 @@ struct Clock {
 }
 
 impl Clock {
-    async fn wait_until(&mut self, at_ms: u32, shutdown: &CancellationToken) -> Result<()> {
+    async fn wait_until(&mut self, at_ms: u32, stage: &Stage<'_>) -> Result<()> {
         self.now_ms = self.now_ms.max(at_ms);
-        if let Some(origin) = self.origin {
-            let at = origin + Duration::from_millis(u64::from(self.now_ms)).div_f64(self.speed);
-            tokio::select! {
-                () = tokio::time::sleep_until(at) => {}
-                () = shutdown.cancelled() => anyhow::bail!("the import was stopped"),
-            }
-        }
-        Ok(())
+        let Some(origin) = self.origin else { return Ok(()) };
+        let at = origin + Duration::from_millis(u64::from(self.now_ms)).div_f64(self.speed);
+        stage.unless_stopped(tokio::time::sleep_until(at)).await
     }
 
     /// Runs on from here, if it does not run yet.
@@ -76,22 +89,25 @@ struct Player<'a> {
 }
 
 /// Plays a conversation from the incoming call to the end of the wrap-up.
-pub(crate) async fn play(stage: &Stage<'_>, conversation: &Conversation, desk: &Desk) -> Result<()> {
-    let call_id = Uuid::new_v5(&stage.run, format!("call:{}", conversation.id).as_bytes());
+pub(crate) async fn play(stage: &Stage<'_>, conversation: &Conversation, seat: Seat<'_>) -> Result<()> {
+    let call_id = stage.call_id(conversation);
     let clock = Clock { speed: stage.speed, origin: None, now_ms: 0 };
     let mut player = Player { stage, call_id, clock };
     stage.progress.call_began();
     player.arrive(conversation).await?;
     // The caller waits in the queue for as long as the agent speaks to others.
-    let _taken = desk.free.lock().await;
-    player.restart();
-    player.connect(desk.agent_id).await?;
-    for turn in &conversation.turns {
-        player.speak(turn, conversation.spoken).await?;
+    if let Some(before) = seat.before {
+        stage.unless_stopped(before.cancelled()).await?;
     }
-    player.clock.wait_until(conversation.length_ms, stage.shutdown).await?;
+    player.restart();
+    player.connect(seat.agent_id).await?;
+    for (index, turn) in conversation.turns.iter().enumerate() {
+        player.speak(index, turn, conversation.spoken).await?;
+    }
+    player.clock.wait_until(conversation.length_ms, stage).await?;
     player.leave(conversation).await?;
     stage.progress.call_ended();
+    seat.after.cancel();
     Ok(())
 }
 
@@ -117,7 +133,7 @@ impl Player<'_> {
         self.give("offerCall", "OfferCallInput", "offer", json!({ "agentId": agent_id })).await?;
         // Before the conversation's own time begins.
         if self.clock.origin.is_some() {
-            tokio::time::sleep(Duration::from_millis(u64::from(RING_MS)).div_f64(self.stage.speed)).await;
+            self.stage.pause(Duration::from_millis(u64::from(RING_MS)).div_f64(self.stage.speed)).await?;
         }
         self.give("answerCall", "AnswerCallInput", "answer", json!({ "agentId": agent_id })).await?;
         self.restart();
@@ -125,14 +141,14 @@ impl Player<'_> {
             .await
     }
 
-    async fn speak(&mut self, turn: &Turn, spoken: bool) -> Result<()> {
+    async fn speak(&mut self, index: usize, turn: &Turn, spoken: bool) -> Result<()> {
         let speaker = match turn.speaker {
             Speaker::Customer => "CUSTOMER",
             Speaker::Agent => "AGENT",
         };
         let length_ms = turn.end_ms - turn.begin_ms;
         if spoken && length_ms >= INTERIM_FROM_MS {
-            self.clock.wait_until(turn.begin_ms + length_ms / 2, self.stage.shutdown).await?;
+            self.clock.wait_until(turn.begin_ms + length_ms / 2, self.stage).await?;
             if self.clock.origin.is_some() {
                 let words: Vec<&str> = turn.text.split_whitespace().collect();
                 let heard = words[..words.len().div_ceil(2)].join(" ");
@@ -143,11 +159,12 @@ impl Player<'_> {
                 self.stage.client.mention(document, &json!({ "input": input })).await;
             }
         }
-        self.clock.wait_until(turn.end_ms, self.stage.shutdown).await?;
+        self.clock.wait_until(turn.end_ms, self.stage).await?;
         let segment = json!({
             "speaker": speaker, "beginMs": turn.begin_ms, "endMs": turn.end_ms, "text": turn.text, "model": turn.model,
         });
-        let label = format!("turn:{}:{}:{speaker}", turn.begin_ms, turn.end_ms);
+        // The index too: somebody may say two things at one time, such as in writing, where times are seconds.
+        let label = format!("turn:{index}:{}:{}:{speaker}", turn.begin_ms, turn.end_ms);
         self.give("addTranscriptSegment", "AddTranscriptSegmentInput", &label, segment).await?;
         self.stage.progress.turn_spoken();
         Ok(())
@@ -156,7 +173,7 @@ impl Player<'_> {
     async fn leave(&mut self, conversation: &Conversation) -> Result<()> {
         self.give("endCall", "EndCallInput", "end", json!({ "by": "CUSTOMER", "reason": "COMPLETED" })).await?;
         let until = self.clock.now_ms + WRAP_UP_MS;
-        self.clock.wait_until(until, self.stage.shutdown).await?;
+        self.clock.wait_until(until, self.stage).await?;
         let disposition: String = conversation.task.chars().take(64).collect();
         self.give("completeWrapUp", "CompleteWrapUpInput", "wrap-up", json!({ "disposition": disposition })).await
     }
