@@ -88,6 +88,12 @@ impl Voice {
         self.ended().await
     }
 
+    /// As [`Voice::terminate`]; with what it has said.
+    pub async fn terminated(self) -> Ended {
+        self.signal(Signal::SIGTERM);
+        self.ended_of().await
+    }
+
     /// Ends the process at once, wherever it is.
     ///
     /// # Panics
@@ -106,10 +112,11 @@ impl Voice {
     /// Waits until the process has ended.
     ///
     /// # Panics
-    /// It does not end in time.
+    /// It does not end in time, or has panicked somewhere.
     pub async fn ended(mut self) -> ExitStatus {
         let closed = self.out.closed().await && self.log.closed().await;
         assert!(closed, "voice does not end:\n{}", self.words());
+        assert!(!self.log().contains("panicked at"), "{}", self.words());
         self.child.wait().unwrap()
     }
 

@@ -118,7 +118,8 @@ async fn insist(
             Ok(mut answer) if answer["errors"].is_null() => return answer["data"].take(),
             Ok(answer) => {
                 failures.push(answer.to_string());
-                assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+                let code = &answer["errors"][0]["extensions"]["code"];
+                assert!(["UNAVAILABLE", "INTERNAL_SERVER_ERROR"].iter().any(|passing| code == passing), "{answer}");
                 tokio::task::yield_now().await;
             }
             Err(error) => {

@@ -12,9 +12,15 @@ pub(super) fn all() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
 }
 
-/// Two short telephone calls and a short chat, as files in a new directory.
+/// A chat in which somebody says two things within one second.
+const HASTY: &str = r#"{"id": "hasty", "source": "STAR", "domain": "shop", "task": "return", "turns": [
+    {"speaker": "customer", "t_s": 0, "text": "Hello?"}, {"speaker": "customer", "t_s": 0, "text": "Anybody there?"},
+    {"speaker": "agent", "t_s": 9, "text": "Yes, of course."}, {"speaker": "customer", "t_s": 20, "text": "Great, thanks!"}]}"#;
+
+/// Two short telephone calls and two short chats, as files in a new directory.
 pub(super) fn short(directory: &str) {
     std::fs::create_dir(directory).unwrap();
+    std::fs::write(Path::new(directory).join("hasty.jsonl"), HASTY.replace('\n', "")).unwrap();
     for (file, conversations, turns) in [("harper_valley.jsonl", 2, 12), ("star.jsonl", 1, 8)] {
         let mut lines = String::new();
         for mut conversation in lines_of(&all().join(file)).into_iter().take(conversations) {

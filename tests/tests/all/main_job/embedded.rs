@@ -77,8 +77,9 @@ async fn one_directory_from_the_first_start_to_the_last() {
         assert!(voice.line(what).await.contains(&format!("http://{address}/{path}")));
     }
     let secret = password(&voice).await.expect("a password");
-    let ready = reqwest::get(format!("http://{address}/health/ready")).await.unwrap();
-    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap()), (200, r#"{"problems":[],"ready":true}"#.into()));
+    let ready = || reqwest::get(format!("http://{address}/health/ready"));
+    until("it is ready", async || ready().await.unwrap().status() == 200).await;
+    assert_eq!(ready().await.unwrap().text().await.unwrap(), r#"{"problems":[],"ready":true}"#);
     let graphiql = reqwest::get(format!("http://{address}/graphiql")).await.unwrap().text().await.unwrap();
     assert!(graphiql.contains("/graphql"));
     let client = sign_in(address, "admin@voice.local", &secret).await;

@@ -25,6 +25,25 @@ async fn copy_of(pool: &PgPool) -> TestDatabase {
 }
 
 #[tokio::test]
+async fn a_kafka_that_is_not_there_stops_nobody() {
+    let world = World::new().await;
+    let pool = &world.database.pool;
+    conversations::short(&world.path("conversations"));
+    let expected = conversations::sentences(world.path("conversations").as_ref());
+    let import = ["--import", &world.path("conversations"), "--speed", "1000", "--gap-s", "5"];
+    let voice = world.served(&import, &[("KAFKA_BROKERS", "127.0.0.1:1"), ("KAFKA_TOPIC", "nowhere")]).await;
+    voice.line("import finished").await;
+    let head = stored::scored(pool).await;
+    stored::projected(pool, head).await;
+    conversations::assert_said(
+        stored::stories(pool).await.into_values().map(|story| story.sentences).collect(),
+        &expected,
+    );
+    assert!(voice.terminate().await.success());
+    assert_eq!(commands::relay::position(pool, "nowhere").await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn kafka_is_switched_off_and_on_during_an_import_and_the_views_are_as_if_it_had_never_been() {
     let world = World::new().await;
     let pool = &world.database.pool;

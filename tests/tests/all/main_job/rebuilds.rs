@@ -1,8 +1,11 @@
 //! `voice rebuild` while everything runs.
 
+use serde_json::json;
 use sqlx::AssertSqlSafe;
-use tests::Voice;
 use tests::process::Ended;
+use tests::{Client, Voice};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::clerk::{Clerk, assert_kept};
 use super::{World, conversations, stored};
@@ -44,11 +47,14 @@ async fn every_model_is_rebuilt_while_commands_are_given_and_queries_answered() 
     voice.line("import finished").await;
 
     let clerk = Clerk::start(world.server.subscribe(), token);
+    let (asking, stop) = ask(&world, token);
     for model in models() {
         let answered = clerk.done();
         assert_equal(model, &rebuild(&world, model).await);
         until("commands were answered meanwhile", async || clerk.done() > answered).await;
     }
+    stop.cancel();
+    assert!(asking.await.unwrap() > models().len(), "questions were answered all the time");
     let work = clerk.stop().await;
     assert!(work.failures.is_empty(), "{:?}", work.failures);
     assert_kept(pool, &work.receipts).await;
@@ -83,11 +89,34 @@ async fn every_model_is_rebuilt_while_commands_are_given_and_queries_answered() 
     assert!(voice.terminate().await.success());
 }
 
+/// Asks every read model, again and again, about what does not change any more; how often.
+fn ask(world: &World, token: &str) -> (JoinHandle<usize>, CancellationToken) {
+    let client = Client::new(world.server.borrow().unwrap(), Some(token.to_owned()));
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let asking = tokio::spawn(async move {
+        let document = "{ calls(first: 100, filter: { states: [ENDED] }) { edges { node { callId legs { talkMs }
+                                transcript { text } sentiment { score } } } }
+                          agents(first: 100) { edges { node { name activity } } }
+                          queues { name waiting }
+                          searchTranscripts(text: \"thank\") { edges { node { snippet } } }
+                          dashboard { offered answered handled } }";
+        let first = client.query(document, json!({})).await;
+        let mut asked = 1;
+        while !stopped.is_cancelled() {
+            assert_eq!(client.query(document, json!({})).await, first);
+            asked += 1;
+        }
+        asked
+    });
+    (asking, stop)
+}
+
 /// Gives commands whose outcome nobody can query now; how many.
 async fn commands_without_a_view(world: &World, token: &str) -> i64 {
-    let client = tests::Client::new(world.server.borrow().unwrap(), Some(token.to_owned()));
+    let client = Client::new(world.server.borrow().unwrap(), Some(token.to_owned()));
     for _ in 0..20 {
-        let initiate = serde_json::json!({ "direction": "INBOUND", "from": "+12025550100", "to": "+12025550101" });
+        let initiate = json!({ "direction": "INBOUND", "from": "+12025550100", "to": "+12025550101" });
         client.accepted("initiateCall", initiate).await;
     }
     20

@@ -1,12 +1,15 @@
 //! One role a process, as in the distributed form: the same work, and any of them may die.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use commands::relay::PARTITIONS;
 use serde_json::{Value, json};
+use tests::kafka::Reader;
 use tests::{Voice, kafka};
 
 use super::watcher::{Watcher, events};
-use super::{World, conversations, sign_in, stored};
+use super::{EMAIL, PASSWORD, World, conversations, sign_in, stored};
 use crate::view::until;
 
 const ROLES: [&str; 4] = ["relay", "projections", "ingest", "api"];
@@ -46,13 +49,22 @@ async fn four_processes_do_together_what_one_does() {
         assert!(migrated.status.success() && migrated.output == ["the database is up to date"], "{migrated:?}");
     }
 
+    // Nothing to answer from yet.
+    let (early, models) = (role("api"), projections::read_models(chrono_tz::UTC).len());
+    let (status, body) = health(early.address().await, "ready").await;
+    assert!(status == 503 && body.matches("projection missing").count() == models, "{status} {body}");
+    assert!(early.line("Login").await.contains("shown this once"));
+    drop(early);
+    sqlx::query("DELETE FROM users").execute(pool).await.unwrap();
+
     let [mut relay, mut projections, mut ingest, api] = ROLES.map(role);
     for running in [&relay, &projections, &ingest, &api] {
         let address = running.address().await;
         assert_eq!(health(address, "live").await, (200, "live".to_owned()));
-        let (status, body) = health(address, "ready").await;
+        until("it is ready", async || health(address, "ready").await.0 == 200).await;
+        let (_, body) = health(address, "ready").await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((status, body), (200, json!({ "ready": true, "problems": [] })));
+        assert_eq!(body, json!({ "ready": true, "problems": [] }));
     }
     // Nobody else could let the first person in.
     let address = world.serves(&api).await;
@@ -90,6 +102,20 @@ async fn four_processes_do_together_what_one_does() {
     let seen: Vec<i64> = seen.iter().map(|payload| payload["event"]["position"].as_i64().unwrap()).collect();
     assert_eq!(seen, (1..=head).collect::<Vec<_>>());
 
+    // The topic was lost, say: published anew, and nobody minds.
+    let before = stored::read_models(pool).await;
+    let again = Voice::run(&["relay", "--from", "1"], &environment).await;
+    assert!(again.status.success() && again.output == ["the relay publishes again from position 1"], "{again:?}");
+    until("everything is on Kafka again", async || commands::relay::position(pool, &topic).await.unwrap() == head)
+        .await;
+    let records = Reader::new(&brokers, &topic, PARTITIONS);
+    let mut times = BTreeMap::new();
+    while times.len() < usize::try_from(head).unwrap() || times.values().any(|times| *times < 2) {
+        *times.entry(records.next().await.position()).or_insert(0) += 1;
+    }
+    assert_eq!(times.keys().copied().collect::<Vec<_>>(), (1..=head).collect::<Vec<_>>());
+    assert_eq!(stored::read_models(pool).await, before);
+
     // Another node takes the same tokens, and shows no password.
     let second = role("api");
     let at_second = tests::Client::new(second.address().await, client.token().map(str::to_owned));
@@ -97,6 +123,48 @@ async fn four_processes_do_together_what_one_does() {
     assert_eq!(data["calls"]["edges"], json!(vec![json!({ "node": { "state": "ENDED" } }); expected.len()]));
     assert!(!second.output().iter().any(|line| line.contains("password")));
     for running in [second, api, ingest, projections, relay] {
+        assert!(running.terminate().await.success());
+    }
+}
+
+#[tokio::test]
+async fn two_of_everything_on_one_database_do_the_work_once() {
+    let world = World::new().await;
+    let pool = &world.database.pool;
+    let (brokers, topic) = (kafka::brokers(), kafka::topic());
+    let kafka = [("KAFKA_BROKERS", brokers.as_str()), ("KAFKA_TOPIC", topic.as_str())];
+    conversations::short(&world.path("conversations"));
+    let expected = conversations::sentences(world.path("conversations").as_ref());
+    let said = i64::try_from(expected.iter().map(Vec::len).sum::<usize>()).unwrap();
+    let first = world.served(&[], &kafka).await;
+    let client = world.client().await;
+    let near = Watcher::start(world.server.subscribe(), client.token().unwrap(), events());
+    let url = format!("http://{}", world.server.borrow().unwrap());
+    // One follows Kafka, the other one the table.
+    let second = world.served(&[], &[]).await;
+    let far = Watcher::start(world.server.subscribe(), client.token().unwrap(), events());
+    let path = world.path("conversations");
+    let import =
+        ["import", &path, "--speed", "40", "--gap-s", "2", "--url", &url, "--email", EMAIL, "--password", PASSWORD];
+    let import = Voice::start(&import, &[]);
+    until("a part was said", async || stored::segments(pool).await >= said / 2).await;
+    second.kill().await;
+    let second = world.served(&[], &[]).await;
+    import.line("import finished").await;
+    let head = stored::scored(pool).await;
+    stored::projected(pool, head).await;
+    let found = stored::stories(pool).await.into_values().map(|story| story.sentences).collect();
+    conversations::assert_said(found, &expected);
+    for watcher in [near, far] {
+        let seen = watcher.until("every event", |payloads| payloads.len() >= usize::try_from(head).unwrap()).await;
+        let seen: Vec<i64> = seen.iter().map(|payload| payload["event"]["position"].as_i64().unwrap()).collect();
+        assert_eq!(seen, (1..=head).collect::<Vec<_>>());
+    }
+    for model in projections::read_models(chrono_tz::UTC) {
+        let rebuilt = Voice::run(&["rebuild", model.name()], &[("DATABASE_URL", &world.database.url)]).await;
+        assert!(rebuilt.output.last().unwrap().contains("equal to the view before"), "{rebuilt:?}");
+    }
+    for running in [first, second] {
         assert!(running.terminate().await.success());
     }
 }
