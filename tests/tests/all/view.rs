@@ -200,29 +200,34 @@ impl Process {
     }
 }
 
-/// The view must be what its events up to the checkpoint make of it, without those that are parked.
+/// The view must be what its events up to the checkpoint make of it, without those that are parked. Looked at in one
+/// snapshot, because others may be projecting.
 pub(crate) async fn assert_folded(database: &TestDatabase) -> Position {
-    let position: Position = sqlx::query_scalar("SELECT position FROM projections WHERE name = 'counts'")
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
+    let mut snapshot = projections::Snapshot::begin(&database.pool).await.unwrap();
+    let position = snapshot.position("counts").await.unwrap();
     let expected: Vec<(Uuid, i64)> = sqlx::query_as(
         "SELECT stream_id, count(*) FROM events e
          WHERE position <= $1 AND NOT EXISTS (SELECT FROM parked_events p WHERE p.position = e.position)
          GROUP BY 1 ORDER BY 1",
     )
     .bind(position)
-    .fetch_all(&database.pool)
+    .fetch_all(snapshot.connection())
     .await
     .unwrap();
-    assert_eq!(counts(database).await, expected.into_iter().collect::<BTreeMap<_, _>>());
+    let found = counted(snapshot.connection()).await;
+    snapshot.end().await.unwrap();
+    assert_eq!(found, expected.into_iter().collect::<BTreeMap<_, _>>());
     position
 }
 
 /// The rows of the served view.
 pub(crate) async fn counts(database: &TestDatabase) -> BTreeMap<Uuid, i64> {
+    counted(&mut *database.pool.acquire().await.unwrap()).await
+}
+
+async fn counted(connection: &mut sqlx::PgConnection) -> BTreeMap<Uuid, i64> {
     let rows: Vec<(Uuid, i64)> =
-        sqlx::query_as("SELECT stream_id, events FROM read.counts").fetch_all(&database.pool).await.unwrap();
+        sqlx::query_as("SELECT stream_id, events FROM read.counts").fetch_all(connection).await.unwrap();
     rows.into_iter().collect()
 }
 
