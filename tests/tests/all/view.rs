@@ -222,7 +222,7 @@ pub(crate) async fn assert_folded(database: &TestDatabase) -> Position {
 
 /// The rows of the served view.
 pub(crate) async fn counts(database: &TestDatabase) -> BTreeMap<Uuid, i64> {
-    counted(&mut *database.pool.acquire().await.unwrap()).await
+    counted(&mut database.pool.acquire().await.unwrap()).await
 }
 
 async fn counted(connection: &mut sqlx::PgConnection) -> BTreeMap<Uuid, i64> {
