@@ -64,7 +64,10 @@ pub(super) async fn lead(
 ) -> Result<(), RelayError> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(EVENTS_CHANNEL).await?;
-    let mut leader = Leader::begin(pool, config, lease).await?;
+    // Kafka may take its time with a new topic, longer than a lease lasts.
+    let begun = keeping(lease, pool, Leader::begin(pool, config, lease));
+    let Some(begun) = shutdown.run_until_cancelled(begun).await else { return Ok(()) };
+    let mut leader = begun?;
     while !shutdown.is_cancelled() {
         leader.keep_lease().await?;
         let read = leader.send_more().await?;
@@ -84,6 +87,25 @@ pub(super) async fn lead(
         }
     }
     leader.finish().await
+}
+
+/// Does something while the lease is renewed.
+async fn keeping<T>(
+    lease: &Lease,
+    pool: &PgPool,
+    work: impl Future<Output = Result<T, RelayError>>,
+) -> Result<T, RelayError> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(LEASE_RENEWED_EVERY) => {
+                if !lease.renew(pool).await? {
+                    return Err(RelayError::Deposed);
+                }
+            }
+        }
+    }
 }
 
 impl<'a> Leader<'a> {
