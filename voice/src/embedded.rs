@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::unistd::{Gid, Uid, User};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Gid, Pid, Uid, User};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -21,6 +23,10 @@ const FRESH: &str = "new-";
 /// How long a server that was started by another process may take to be ready, and how often it is looked at.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked whether the server is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Part of the socket's name; nothing listens on the network.
+const PORT: &str = "5432";
 /// Users to become when started as root, in order.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
@@ -29,7 +35,10 @@ pub(crate) struct Embedded {
     /// Where to connect.
     pub(crate) url: String,
     binaries: PathBuf,
+    /// Everything of the server, and in it the cluster itself.
+    home: PathBuf,
     data: PathBuf,
+    socket: PathBuf,
     owner: Option<User>,
     /// Held for as long as this process uses the directory.
     _lock: File,
@@ -52,25 +61,46 @@ impl Embedded {
         passable(&home, owner.as_ref())?;
         let socket = socket_directory(&home, owner.as_ref())?;
         let data = home.join("data");
-        let url = format!("postgres:///voice?host={}&user=voice", socket.display());
-        let server = Self { url, binaries, data, owner, _lock: lock };
-        clear_unfinished(&home);
+        let url = format!("postgres:///voice?host={}&port={PORT}&user=voice", socket.display());
+        let server = Self { url, binaries, home, data, socket, owner, _lock: lock };
+        clear_unfinished(&server.home);
         if !server.data.join("PG_VERSION").exists() {
-            server.initialise(&home).await.context("making the private PostgreSQL")?;
+            server.initialise().await.context("making the private PostgreSQL")?;
         }
         if server.runs().await {
             tracing::info!("a private PostgreSQL is running already; taking it over");
-            server.take_over(&home, &socket).await.context("taking over the private PostgreSQL")?;
+            server.take_over().await.context("taking over the private PostgreSQL")?;
         } else {
-            server.launch(&home, &socket).await.context("starting the private PostgreSQL")?;
+            server.launch().await.context("starting the private PostgreSQL")?;
         }
-        server.ensure_database(&socket).await?;
+        server.ensure_database().await?;
         Ok(server)
     }
 
-    async fn initialise(&self, home: &Path) -> Result<()> {
+    /// Starts the server again whenever it has ended, such as for want of memory. Never returns.
+    pub(crate) async fn keep_running(&self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.alive() {
+                continue;
+            }
+            tracing::error!("the private PostgreSQL has ended; starting it again");
+            if let Err(error) = self.launch().await {
+                tracing::error!(error = format!("{error:#}"), "the private PostgreSQL does not start; trying again");
+            }
+        }
+    }
+
+    /// Whether the process is there that the cluster says it is run by.
+    fn alive(&self) -> bool {
+        let noted = fs::read_to_string(self.data.join("postmaster.pid")).ok();
+        let pid = noted.and_then(|text| text.lines().next()?.trim().parse().ok()).map(Pid::from_raw);
+        pid.is_some_and(|pid| kill(pid, None) != Err(Errno::ESRCH))
+    }
+
+    async fn initialise(&self) -> Result<()> {
         // In a place that nobody else uses or clears, so that `data` is a whole cluster or not there.
-        let fresh = home.join(format!("{FRESH}{}", uuid::Uuid::new_v4().simple()));
+        let fresh = self.home.join(format!("{FRESH}{}", uuid::Uuid::new_v4().simple()));
         let fresh_text = text(&fresh);
         self.run("initdb", &["-D", &fresh_text, "-U", "voice", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
             .await?;
@@ -83,35 +113,35 @@ impl Embedded {
     }
 
     /// Waits until a running server takes connections: it may be about to start, or to stop.
-    async fn take_over(&self, home: &Path, socket: &Path) -> Result<()> {
+    async fn take_over(&self) -> Result<()> {
         let began = Instant::now();
-        let host = text(socket);
+        let host = text(&self.socket);
         while self.run("pg_isready", &["-q", "-h", &host, "-U", "voice", "-d", "postgres"]).await.is_err() {
             if !self.runs().await {
-                return self.launch(home, socket).await;
+                return self.launch().await;
             }
             if began.elapsed() > READY_WITHIN {
-                bail!("it takes no connections; see {}", home.join("server.log").display());
+                bail!("it takes no connections; see {}", self.home.join("server.log").display());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
     }
 
-    async fn launch(&self, home: &Path, socket: &Path) -> Result<()> {
-        let log = text(&home.join("server.log"));
+    async fn launch(&self) -> Result<()> {
+        let log = text(&self.home.join("server.log"));
         let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c unix_socket_permissions=0700 \
+            "-c port={PORT} -c listen_addresses='' -c unix_socket_directories='{}' -c unix_socket_permissions=0700 \
              -c max_connections=120 -c shared_buffers=128MB",
-            socket.display()
+            self.socket.display()
         );
         let started =
             self.run("pg_ctl", &["start", "-D", &text(&self.data), "-l", &log, "-o", &options, "-w", "-t", "60"]).await;
         started.with_context(|| format!("see {log}"))
     }
 
-    async fn ensure_database(&self, socket: &Path) -> Result<()> {
-        let (host, base) = (text(socket), ["-U", "voice", "-d", "postgres", "-X", "-A", "-t", "-q"]);
+    async fn ensure_database(&self) -> Result<()> {
+        let (host, base) = (text(&self.socket), ["-U", "voice", "-d", "postgres", "-X", "-A", "-t", "-q"]);
         let exists = "SELECT count(*) FROM pg_database WHERE datname = 'voice'";
         let mut arguments = vec!["-h", host.as_str()];
         arguments.extend(base);
@@ -145,6 +175,7 @@ impl Embedded {
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binaries.join(program));
         command.args(arguments).stdin(Stdio::null()).current_dir("/").env_remove("DATABASE_URL").env("LC_ALL", "C");
+        command.env("PGPORT", PORT);
         if let Some(owner) = &self.owner {
             command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
         }

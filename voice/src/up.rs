@@ -30,11 +30,13 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<()>
             (Some(server), url)
         }
     };
-    let ran = serve(&args, &url, &directory, conversations, listener, shutdown).await;
-    match server {
-        Some(server) => ran.and(server.stop().await.context("stopping the private PostgreSQL")),
-        None => ran,
-    }
+    let serving = serve(&args, &url, &directory, conversations, listener, shutdown);
+    let Some(server) = server else { return serving.await };
+    let ran = tokio::select! {
+        ran = serving => ran,
+        never = server.keep_running() => match never {},
+    };
+    ran.and(server.stop().await.context("stopping the private PostgreSQL"))
 }
 
 async fn serve(

@@ -1,5 +1,6 @@
 //! `voice up` with nothing configured: a private PostgreSQL under a data directory.
 
+use std::cell::OnceCell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -7,11 +8,13 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use serde_json::json;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tempfile::TempDir;
 use tests::Voice;
 use tests::process::Ended;
 
-use super::sign_in;
+use super::{conversations, sign_in, stored};
 use crate::view::until;
 
 /// A data directory. Dropping it ends the server that a killed process left behind.
@@ -31,8 +34,32 @@ impl Data {
     }
 
     fn up(&self) -> Voice {
+        self.up_with(&[])
+    }
+
+    fn up_with(&self, more: &[&str]) -> Voice {
         let directory = self.directory.path().to_str().unwrap();
-        Voice::start(&["up", "--listen", "127.0.0.1:0", "--data-dir", directory], &[])
+        let up = ["up", "--listen", "127.0.0.1:0", "--data-dir", directory];
+        // As somebody may have it who has another PostgreSQL beside.
+        Voice::start(&[&up[..], more].concat(), &[("PGPORT", "1"), ("PGUSER", "nobody"), ("PGDATABASE", "nowhere")])
+    }
+
+    /// Connections to the private server, as soon as it takes them.
+    async fn connect(&self) -> PgPool {
+        let connected = OnceCell::new();
+        until("PostgreSQL takes connections", async || {
+            let noted = fs::read_to_string(self.postgres().join("data/postmaster.pid")).unwrap_or_default();
+            let Some(socket) = noted.lines().nth(4).filter(|socket| !socket.is_empty()) else { return false };
+            let options =
+                PgConnectOptions::new_without_pgpass().socket(socket).port(5432).username("voice").database("voice");
+            PgPoolOptions::new()
+                .max_connections(2)
+                .connect_with(options)
+                .await
+                .is_ok_and(|pool| connected.set(pool).is_ok())
+        })
+        .await;
+        connected.into_inner().unwrap()
     }
 
     /// The private server's process, if it says that it runs.
@@ -140,6 +167,47 @@ async fn a_first_start_that_was_killed_is_begun_anew() {
         entries.filter(|name| !["data", "run", "server.log"].iter().any(|known| name == known)).count() == 0
     })
     .await;
+}
+
+/// `kill -9` of one of PostgreSQL's processes, then of its first, in the middle of an import.
+#[tokio::test]
+async fn a_private_server_that_crashes_comes_back_and_nothing_is_lost() {
+    let data = Data::new();
+    let conversations = data.directory.path().join("conversations");
+    conversations::short(conversations.to_str().unwrap());
+    let expected = conversations::sentences(&conversations);
+    let said = i64::try_from(expected.iter().map(Vec::len).sum::<usize>()).unwrap();
+    let import = ["--import", conversations.to_str().unwrap(), "--speed", "40", "--gap-s", "2", "--agents", "2"];
+    let voice = data.up_with(&import);
+    voice.line("import: ").await;
+    let server = data.server().expect("a server");
+
+    let pool = data.connect().await;
+    until("a part was said", async || stored::segments(&pool).await >= said / 4).await;
+    let writer =
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%append_batch%' AND pid <> pg_backend_pid() LIMIT 1";
+    let writer: i32 = sqlx::query_scalar(writer).fetch_one(&pool).await.unwrap();
+    kill(Pid::from_raw(writer), Signal::SIGKILL).unwrap();
+    pool.close().await;
+    assert_eq!(data.server(), Some(server), "it recovers by itself");
+
+    let pool = data.connect().await;
+    until("more was said", async || stored::segments(&pool).await >= said / 2).await;
+    kill(server, Signal::SIGKILL).unwrap();
+    pool.close().await;
+    voice.logged("starting it again").await;
+    voice.line("import finished").await;
+
+    assert_ne!(data.server(), Some(server));
+    let pool = data.connect().await;
+    let head = stored::scored(&pool).await;
+    stored::projected(&pool, head).await;
+    let found = stored::stories(&pool).await.into_values().map(|story| story.sentences).collect();
+    conversations::assert_said(found, &expected);
+    pool.close().await;
+    let server = data.server().expect("a server");
+    assert!(voice.terminate().await.success());
+    ended(server).await;
 }
 
 async fn refused(directory: &str, says: &str) {
