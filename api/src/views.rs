@@ -33,7 +33,8 @@ pub(crate) struct Views {
 impl Views {
     /// A snapshot in which each of these read models has reached a position.
     pub(crate) async fn snapshot(&self, models: &[&str], at_least: Option<Position>) -> Result<Snapshot> {
-        if let Some(position) = at_least {
+        // Everything has reached the beginning.
+        if let Some(position) = at_least.filter(|position| *position > 0) {
             for model in models {
                 let reached = self.changes.wait_for(model, position, REACH_WITHIN).await;
                 reached.map_err(|behind| {
