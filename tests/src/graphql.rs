@@ -99,6 +99,19 @@ impl Client {
         }
     }
 
+    /// The request of a query in the address.
+    ///
+    /// # Panics
+    /// The parameters make no address.
+    pub fn get(&self, parameters: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let url = reqwest::Url::parse_with_params(&format!("http://{}/graphql", self.address), parameters);
+        let request = self.http.get(url.expect("an address")).timeout(ANSWER_WITHIN);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// The whole answer to an operation.
     ///
     /// # Panics

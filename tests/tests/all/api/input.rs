@@ -307,6 +307,13 @@ async fn filters_with_strange_values() {
             assert_eq!(refusal.code, BAD_INPUT, "{instant}");
         }
     }
+    let at_least = "query ($at: Position) { calls(first: 1, atLeast: $at) { pageInfo { hasNextPage } } }";
+    for no_position in [json!(-1), json!(1.5), json!("x"), json!("9223372036854775808"), json!(true), json!([1])] {
+        refused(boss, at_least, json!({ "at": no_position }), (BAD_INPUT, "")).await;
+    }
+    // Ahead of the log: said after a while, and not for ever.
+    let ahead = json!({ "at": 9_007_199_254_740_991_i64 });
+    refused(boss, at_least, ahead, ("UNAVAILABLE", "PROJECTION_BEHIND")).await;
     let window = "query ($id: UUID!, $from: DateTime!, $before: DateTime!) {
         agentIntervals(agentId: $id, dimension: PRESENCE, from: $from, before: $before) { state } }";
     let backwards = json!({ "id": call, "from": "2026-01-02T00:00:00Z", "before": "2026-01-01T00:00:00Z" });
@@ -348,6 +355,16 @@ async fn documents_and_bodies() {
     }
     let nested = format!(r#"{{"query":"{{__typename}}","variables":{}1{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
     assert_eq!(answer(json_body(&nested)).await, is(400, "BAD_REQUEST"));
+    for parameters in [
+        &[][..],
+        &[("query", "{ __typename }"), ("variables", "{")],
+        &[("query", "{ __typename }"), ("variables", "[]")],
+        &[("query", "{ __typename }"), ("extensions", "1")],
+    ] {
+        assert_eq!(answer(client.get(parameters)).await, is(400, "BAD_REQUEST"), "{parameters:?}");
+    }
+    let mutation = client.get(&[("query", "mutation { renewToken { accessToken } }")]);
+    assert_eq!(answer(mutation).await, is(405, "METHOD_NOT_ALLOWED"));
     let accept = client.post().header("accept", "text/html").json(&json!({ "query": "{ __typename }" }));
     assert_eq!(answer(accept).await, is(406, "NOT_ACCEPTABLE"));
 
@@ -390,6 +407,10 @@ async fn documents_and_bodies() {
     let missing = "query ($id: UUID!) { call(callId: $id) { state } }";
     refused(&client, missing, json!({}), (BAD_INPUT, "")).await;
     refused(&client, missing, json!({ "id": null }), VALIDATION).await;
+    // Before the first event, every read model has reached the beginning.
+    let begin =
+        "{ calls(atLeast: 0) { nodes { state } } queues(atLeast: \"0\") { name } dashboard(atLeast: 0) { waiting } }";
+    assert_eq!(client.query(begin, json!({})).await["dashboard"]["waiting"], 0);
     // It still serves.
     assert_eq!(client.query("{ calls { nodes { state } } }", json!({})).await["calls"]["nodes"], json!([]));
     server.stop().await;

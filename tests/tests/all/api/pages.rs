@@ -215,3 +215,45 @@ async fn agents_by_name_and_history_by_position() {
     assert_eq!(versions, (1..=7).map(|version| json!(version)).collect::<Vec<Value>>());
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_belongs_to_listed_calls_is_as_when_asked_alone() {
+    let world = World::new().await;
+    let boss = &world.supervisor;
+    let mut ids = Vec::new();
+    for (n, text) in ["great!", "terrible!", "so so"].into_iter().enumerate() {
+        let call = world.connected_to(&world.ann).await;
+        let other = world.call().await;
+        for m in 0..=n {
+            world.say(call, m * 1_000, text).await;
+        }
+        let scores =
+            boss.subscribe("subscription ($id: UUID!) { sentiment(callId: $id) { cursor } }", json!({ "id": call }));
+        scores.await.take(n + 1).await;
+        world.ann.client.accepted("endCall", json!({ "callId": call, "by": "AGENT", "reason": "COMPLETED" })).await;
+        world.ann.client.accepted("completeWrapUp", json!({ "callId": call, "disposition": "done" })).await;
+        ids.extend([call, other]);
+    }
+    let fields = "fragment All on Call { callId agent { name } said: transcript { sequence text }
+        sentiment { segment score } sentimentSummary { speaker turns mean } history(first: 2) { nodes { type } } }";
+    let one = format!("query ($id: UUID!) {{ call(callId: $id) {{ ...All }} }} {fields}");
+    let mut alone = Vec::new();
+    for id in ids.iter().rev() {
+        alone.push(boss.query(&one, json!({ "id": id })).await["call"].take());
+    }
+    let turns = column(&alone, "/sentimentSummary").iter().map(|of| of[0]["turns"].as_i64()).collect::<Vec<_>>();
+    assert_eq!(turns, [None, Some(3), None, Some(2), None, Some(1)]);
+    let by_nodes = boss.query(&format!("{{ calls {{ nodes {{ ...All }} }} }} {fields}"), json!({})).await;
+    assert_eq!(by_nodes["calls"]["nodes"], json!(alone));
+    let by_edges =
+        boss.query(&format!("{{ c: calls {{ edges {{ n: node {{ ...All }} }} }} }} {fields}"), json!({})).await;
+    assert_eq!(column(by_edges["c"]["edges"].as_array().unwrap(), "/n"), alone);
+    // Two ways at once, each with what the other does not ask for.
+    let both = "{ calls { edges { node { callId agent { name } } } nodes { callId transcript { sequence text } } } }";
+    let both = boss.query(both, json!({})).await;
+    let transcripts = column(both["calls"]["nodes"].as_array().unwrap(), "/transcript");
+    assert_eq!(transcripts, column(&alone, "/said"));
+    let agents = column(both["calls"]["edges"].as_array().unwrap(), "/node/agent");
+    assert_eq!(agents, column(&alone, "/agent"));
+    world.end().await;
+}

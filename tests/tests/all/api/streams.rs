@@ -236,7 +236,7 @@ async fn sockets_that_are_cut_leave_no_transaction_open() {
     let (boss, call) = (&world.supervisor, world.call().await);
     world.say(call, 0, "words").await;
     let mut cut = boss.socket().await;
-    for step in 0..600 {
+    for step in 0..320 {
         let next = boss.socket().await;
         cut.begin(TRANSCRIPT, json!({ "id": call })).await;
         // So that each is cut a little later in its beginning than the one before.
