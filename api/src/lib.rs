@@ -13,6 +13,7 @@ mod auth;
 mod cursor;
 mod error;
 mod graphql;
+mod limits;
 mod transport;
 mod views;
 
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::{Auth, TOKEN_LASTS, Tokens};
 pub use cursor::Cursors;
+pub use limits::Limits;
 
 /// What the edge stands on.
 pub struct Context {
@@ -45,25 +47,28 @@ pub struct Context {
     pub cursors: Cursors,
     /// Time zone whose days the dashboard counts in.
     pub zone: Tz,
+    /// How much one client may ask for.
+    pub limits: Limits,
 }
 
 /// The edge: `/graphql` (GET, POST, WebSocket) and `/graphiql`. Sockets are closed when `shutdown` fires, with a code that
 /// makes clients come back elsewhere and go on from their cursors.
 pub fn router(context: Context, shutdown: CancellationToken) -> Router {
-    let Context { store, database, changes, tail, live, auth, cursors, zone } = context;
-    let schema = graphql::builder()
+    let Context { store, database, changes, tail, live, auth, cursors, zone, limits } = context;
+    let schema = graphql::builder(&limits)
         .data(store)
         .data(views::Views { database, changes, tail })
         .data(auth.clone())
         .data(cursors)
         .data(live)
         .data(graphql::Zone(zone))
+        .data(limits.clone())
         .finish();
-    transport::router(transport::Endpoint { schema, auth: Arc::new(auth), shutdown })
+    transport::router(transport::Endpoint { schema, auth: Arc::new(auth), limits: Arc::new(limits), shutdown })
 }
 
 /// The schema in its own language, with descriptions.
 #[must_use]
 pub fn schema_sdl() -> String {
-    graphql::builder().finish().sdl()
+    graphql::builder(&Limits::default()).finish().sdl()
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::Limits;
 use chrono_tz::Tz;
 use commands::{EventStore, NewUser, User, Users};
 use domain::permission::{Permission, Role};
@@ -48,6 +49,14 @@ impl TestServer {
     /// # Panics
     /// A role did not start.
     pub async fn start(database: &TestDatabase) -> Self {
+        Self::start_with(database, Limits::default()).await
+    }
+
+    /// The same, with other limits.
+    ///
+    /// # Panics
+    /// A role did not start.
+    pub async fn start_with(database: &TestDatabase, limits: Limits) -> Self {
         let pool = database.pool.clone();
         let (drain, followers, writers) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -83,6 +92,7 @@ impl TestServer {
             auth: api::Auth::new(users.clone(), api::Tokens::new(SECRET)),
             cursors: api::Cursors::new(SECRET, projections::log::epoch(&pool).await.unwrap()),
             zone: Tz::UTC,
+            limits,
             database: pool,
         };
         let router = api::router(context, drain.clone());

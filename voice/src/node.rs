@@ -180,6 +180,7 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         cursors: api::Cursors::new(&secret, log),
         zone,
         database,
+        limits: api::Limits::default(),
     };
     Ok(api::router(context, drain))
 }

@@ -15,11 +15,10 @@ use super::scalars::{Position, sought};
 use crate::auth::RequireAll;
 use crate::cursor::Cursors;
 use crate::error::internal;
+use crate::limits::Limits;
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 const MODEL: &str = "dashboard";
-/// Shortest time between two pushes: a person does not read faster, and a busy floor changes a hundred times a second.
-const PUSH_EVERY: Duration = Duration::from_millis(250);
 
 /// A published definition of service level.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +187,7 @@ struct DashboardPages {
     seen: domain::Position,
     first: bool,
     push_next: Instant,
+    push_every: Duration,
 }
 
 impl Pages for DashboardPages {
@@ -205,7 +205,7 @@ impl Pages for DashboardPages {
             return Ok(Some(Vec::new()));
         }
         let view = dashboard::today(&mut snapshot, self.zone, Utc::now(), self.queue.as_deref()).await?;
-        (self.seen, self.push_next) = (position, Instant::now() + PUSH_EVERY);
+        (self.seen, self.push_next) = (position, Instant::now() + self.push_every);
         let cursor = self.cursors.at(&self.scope, position);
         Ok(Some(vec![DashboardChanged { cursor, dashboard: view.into() }]))
     }
@@ -232,7 +232,8 @@ impl DashboardSubscription {
         let seen = resume(context, &scope, after)?.unwrap_or(-1);
         let (views, zone) = (context.data::<Views>()?.clone(), context.data::<Zone>()?.0);
         let watch = views.watch(MODEL, None);
-        let push_next = Instant::now();
-        Ok(flatten(DashboardPages { views, watch, cursors, scope, zone, queue, seen, first: true, push_next }))
+        let (push_next, push_every) = (Instant::now(), context.data::<Limits>()?.dashboard_every);
+        let first = true;
+        Ok(flatten(DashboardPages { views, watch, cursors, scope, zone, queue, seen, first, push_next, push_every }))
     }
 }

@@ -25,12 +25,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 pub(crate) use dashboard::Zone;
 
-/// Deepest document. The deepest useful one, a page of calls with legs, has 6 levels; introspection has 13.
-const DEPTH_MAX: usize = 15;
-/// Most points of one document: a field counts 1, a page of calls its nodes.
-const COMPLEXITY_MAX: usize = 2_000;
-/// Most directives on one field.
-const DIRECTIVES_MAX: usize = 5;
+use crate::limits::Limits;
 
 /// The `traceparent` header of a request.
 #[derive(Debug, Clone)]
@@ -86,9 +81,9 @@ pub(crate) struct Subscription(
 pub(crate) type VoiceSchema = Schema<Query, Mutation, Subscription>;
 
 /// The schema, to be given its data.
-pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+pub(crate) fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .limit_depth(DEPTH_MAX)
-        .limit_complexity(COMPLEXITY_MAX)
-        .limit_directives(DIRECTIVES_MAX)
+        .limit_depth(limits.depth)
+        .limit_complexity(limits.complexity)
+        .limit_directives(limits.directives)
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::Request;
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -14,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::negotiation::Media;
-use super::operation::{Answer, error_body, operation_type, request};
-use super::{BODY_BYTES_MAX, Endpoint, sse};
+use super::operation::{Answer, Caller, Prepared, Refused, prepare};
+use super::{Endpoint, sse};
 use crate::auth::AuthError;
 use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
@@ -37,7 +36,8 @@ pub(super) async fn post(
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let error = coded("PAYLOAD_TOO_LARGE", format!("a request has at most {BODY_BYTES_MAX} bytes"));
+            let error =
+                coded("PAYLOAD_TOO_LARGE", format!("a request has at most {} bytes", endpoint.limits.body_bytes));
             return refusal(media, StatusCode::PAYLOAD_TOO_LARGE, error);
         }
         Err(rejection) => return bad_request(media, rejection.body_text()),
@@ -46,10 +46,7 @@ pub(super) async fn post(
         Ok(parameters) => parameters,
         Err(error) => return bad_request(media, format!("the body is no JSON: {error}")),
     };
-    match request(parameters) {
-        Ok(request) => execute(&endpoint, media, &headers, request).await,
-        Err(error) => bad_request(media, error.to_string()),
-    }
+    execute(&endpoint, media, &headers, parameters, Method::Post).await
 }
 
 /// Answers a query sent by GET. A GET must not change anything, so mutations are refused.
@@ -67,44 +64,65 @@ pub(super) async fn get(
             Some(Err(error)) => return bad_request(media, format!("{key} is no JSON: {error}")),
         }
     }
-    let request = match request(read) {
-        Ok(request) => request,
-        Err(error) => return bad_request(media, error.to_string()),
+    execute(&endpoint, media, &headers, read, Method::Get).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+async fn execute(
+    endpoint: &Endpoint,
+    media: Media,
+    headers: &HeaderMap,
+    parameters: Value,
+    method: Method,
+) -> Response {
+    let caller = match caller(endpoint, headers).await {
+        Ok(caller) => caller,
+        Err(AuthError::Token) => return respond(media, StatusCode::OK, Answer::rejected(unauthenticated())),
+        Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
     };
-    let refused = match operation_type(&request) {
+    let Prepared { request, kind } = match prepare(endpoint, parameters, &caller) {
+        Ok(prepared) => prepared,
+        Err(Refused::Parameters(message)) => return bad_request(media, message),
+        Err(Refused::Document(answer)) if sse::is_wanted(headers) => return sse::refuse(answer),
+        Err(Refused::Document(answer)) => return send(media, answer),
+    };
+    let changes = match kind {
         Some(OperationType::Mutation) => true,
-        Some(OperationType::Subscription) => !sse::is_wanted(&headers),
+        Some(OperationType::Subscription) => !sse::is_wanted(headers),
         Some(OperationType::Query) | None => false,
     };
-    if refused {
+    if method == Method::Get && changes {
         let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET, and subscriptions as event streams");
         let mut response = refusal(media, StatusCode::METHOD_NOT_ALLOWED, error);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    execute(&endpoint, media, &headers, request).await
-}
-
-async fn execute(endpoint: &Endpoint, media: Media, headers: &HeaderMap, mut request: Request) -> Response {
-    if let Some(authorization) = headers.get(AUTHORIZATION) {
-        match endpoint.auth.viewer(authorization.to_str().unwrap_or_default()).await {
-            Ok(viewer) => request = request.data(viewer),
-            Err(AuthError::Token) => return respond(media, StatusCode::OK, &error_body(unauthenticated())),
-            Err(AuthError::Users(error)) => {
-                return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error));
-            }
-        }
-    }
-    if let Some(trace) = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceParent::parse) {
-        request = request.data(trace);
-    }
     if sse::is_wanted(headers) {
         return sse::respond(endpoint, request);
     }
-    match (Answer::of(endpoint.schema.execute(request).await), media) {
-        (Answer::Executed(body), _) | (Answer::Rejected(body), Media::Json) => respond(media, StatusCode::OK, &body),
-        (Answer::Rejected(body), Media::GraphQl) => respond(media, StatusCode::BAD_REQUEST, &body),
-    }
+    send(media, Answer::of(endpoint.schema.execute(request).await))
+}
+
+async fn caller(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Caller, AuthError> {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let viewer = match text(AUTHORIZATION.as_str()) {
+        Some(authorization) => Some(endpoint.auth.viewer(authorization).await?),
+        None => None,
+    };
+    Ok(Caller { viewer, trace: text("traceparent").and_then(TraceParent::parse) })
+}
+
+fn send(media: Media, answer: Answer) -> Response {
+    let status = match (&answer, media) {
+        (Answer::Executed(_), _) | (Answer::Rejected(_), Media::Json) => StatusCode::OK,
+        (Answer::Rejected(_), Media::GraphQl) => StatusCode::BAD_REQUEST,
+    };
+    respond(media, status, answer)
 }
 
 /// What an answer is sent as; for an event stream, what its refusal is sent as.
@@ -112,12 +130,12 @@ fn accepted(headers: &HeaderMap) -> Option<Media> {
     if sse::is_wanted(headers) { Some(Media::Json) } else { Media::of(headers) }
 }
 
-fn respond(media: Media, status: StatusCode, body: &Value) -> Response {
-    (status, [(CONTENT_TYPE, media.content_type())], body.to_string()).into_response()
+fn respond(media: Media, status: StatusCode, answer: Answer) -> Response {
+    (status, [(CONTENT_TYPE, media.content_type())], answer.into_body()).into_response()
 }
 
 fn refusal(media: Media, status: StatusCode, error: async_graphql::Error) -> Response {
-    respond(media, status, &error_body(error))
+    respond(media, status, Answer::rejected(error))
 }
 
 fn bad_request(media: Media, message: String) -> Response {

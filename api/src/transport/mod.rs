@@ -19,15 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::graphql::VoiceSchema;
-
-/// Largest request body, in bytes.
-const BODY_BYTES_MAX: usize = 256 * 1024;
+use crate::limits::Limits;
 
 /// What requests are answered with.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) schema: VoiceSchema,
     pub(crate) auth: Arc<Auth>,
+    pub(crate) limits: Arc<Limits>,
     /// Sockets are closed, to be resumed elsewhere, when it fires.
     pub(crate) shutdown: CancellationToken,
 }
@@ -37,7 +36,7 @@ pub(crate) fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
         .route("/graphiql", get(graphiql))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(endpoint.limits.body_bytes))
         .with_state(endpoint)
 }
 

@@ -1,20 +1,61 @@
 //! What an operation is, whichever way it comes in, and what its answer is.
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{Request, Response, Variables};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
+use async_graphql::{Request, Response, ServerError, Variables};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Endpoint;
+use crate::auth::Viewer;
 use crate::error::code;
+use crate::graphql::TraceParent;
 
-/// Parameters that are none: what is wrong with them, for a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct BadParameters(pub(super) String);
+/// Who asks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Caller {
+    /// Nobody, when no token was sent.
+    pub(super) viewer: Option<Viewer>,
+    /// The `traceparent` of the request, or of the socket's upgrade.
+    pub(super) trace: Option<TraceParent>,
+}
 
-/// Reads the parameters `query`, `operationName`, `variables` and `extensions`.
-pub(super) fn request(parameters: Value) -> Result<Request, BadParameters> {
-    let wrong = |message: &str| Err(BadParameters(message.to_owned()));
+/// An operation that may be executed.
+pub(super) struct Prepared {
+    /// For the executor, with the caller in its data.
+    pub(super) request: Request,
+    /// What the chosen operation does; `None` when the document has no such operation, which the executor tells.
+    pub(super) kind: Option<OperationType>,
+}
+
+/// Why nothing is executed.
+pub(super) enum Refused {
+    /// These are no parameters of an operation; what is wrong with them, for a person.
+    Parameters(String),
+    /// The document can't be taken.
+    Document(Answer),
+}
+
+/// Reads the parameters `query`, `operationName`, `variables` and `extensions`, and the document.
+pub(super) fn prepare(_endpoint: &Endpoint, parameters: Value, caller: &Caller) -> Result<Prepared, Refused> {
+    let mut request = read(parameters).map_err(Refused::Parameters)?;
+    let document = match parse_query(&request.query) {
+        Ok(document) => document,
+        Err(error) => return Err(Refused::Document(Answer::of(Response::from_errors(vec![error.into()])))),
+    };
+    let kind = operation_type(&document, request.operation_name.as_deref());
+    request.set_parsed_query(document);
+    if let Some(viewer) = &caller.viewer {
+        request = request.data(viewer.clone());
+    }
+    if let Some(trace) = &caller.trace {
+        request = request.data(trace.clone());
+    }
+    Ok(Prepared { request, kind })
+}
+
+fn read(parameters: Value) -> Result<Request, String> {
+    let wrong = |message: &str| Err(message.to_owned());
     let Value::Object(mut parameters) = parameters else { return wrong("a request is a JSON object") };
     let query = match parameters.remove("query") {
         Some(Value::String(query)) => query,
@@ -37,23 +78,21 @@ pub(super) fn request(parameters: Value) -> Result<Request, BadParameters> {
     }
 }
 
-/// What the chosen operation of a document does; `None` when the document can't be parsed or has no such operation.
-pub(super) fn operation_type(request: &Request) -> Option<OperationType> {
-    match (parse_query(&request.query).ok()?.operations, &request.operation_name) {
+fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> Option<OperationType> {
+    match (&document.operations, name) {
         (DocumentOperations::Single(operation), _) => Some(operation.node.ty),
-        (DocumentOperations::Multiple(operations), Some(name)) => {
-            operations.get(name.as_str()).map(|operation| operation.node.ty)
-        }
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).map(|found| found.node.ty),
         (DocumentOperations::Multiple(_), None) => None,
     }
 }
 
-/// An answer, told apart by whether the operation was executed at all.
+/// An answer in JSON, told apart by whether the operation was executed at all.
+#[derive(Debug)]
 pub(super) enum Answer {
-    /// It was; some fields may have failed.
-    Executed(Value),
-    /// It was not: the document or its variables are at fault. Has no `data` entry.
-    Rejected(Value),
+    /// It was; some fields may have failed. The body.
+    Executed(String),
+    /// It was not: the document or its variables are at fault. The list of errors; there is no `data` entry.
+    Rejected(String),
 }
 
 impl Answer {
@@ -62,31 +101,48 @@ impl Answer {
         let no_data = matches!(response.data, async_graphql::Value::Null);
         let rejected = no_data && !response.errors.is_empty() && response.errors.iter().all(|e| e.path.is_empty());
         for error in &mut response.errors {
-            let extensions = error.extensions.get_or_insert_default();
-            if extensions.get("code").is_none() {
-                let found = match (rejected, error.message.trim_start().starts_with("-->")) {
-                    (true, true) => "GRAPHQL_PARSE_FAILED",
-                    (true, false) => "GRAPHQL_VALIDATION_FAILED",
-                    (false, _) => code::BAD_USER_INPUT,
-                };
-                extensions.set("code", found);
-            }
+            add_code(error, rejected);
         }
-        let mut body = serde_json::to_value(&response).unwrap_or_else(|_| json!({}));
-        if rejected {
-            body.as_object_mut().map(|body| body.remove("data"));
-            Self::Rejected(body)
-        } else {
-            Self::Executed(body)
+        if rejected { Self::Rejected(to_json(&response.errors)) } else { Self::Executed(to_json(&response)) }
+    }
+
+    /// The answer of a subscription that could not begin: it has the path of its field, and was not executed all the same.
+    pub(super) fn unexecuted(mut response: Response) -> Self {
+        response.errors.iter_mut().for_each(|error| add_code(error, false));
+        Self::Rejected(to_json(&response.errors))
+    }
+
+    /// An error that has nothing to do with a field.
+    pub(super) fn rejected(error: async_graphql::Error) -> Self {
+        let error = error.into_server_error(async_graphql::Pos::default());
+        let mut plain = Map::new();
+        plain.insert("message".to_owned(), json!(error.message));
+        plain.insert("extensions".to_owned(), serde_json::to_value(&error.extensions).unwrap_or_default());
+        Self::Rejected(json!([plain]).to_string())
+    }
+
+    /// The body of a response, or the payload of `next`.
+    pub(super) fn into_body(self) -> String {
+        match self {
+            Self::Executed(body) => body,
+            Self::Rejected(errors) => format!("{{\"errors\":{errors}}}"),
         }
     }
 }
 
-/// The body of an error that has nothing to do with a field.
-pub(super) fn error_body(error: async_graphql::Error) -> Value {
-    let error = error.into_server_error(async_graphql::Pos::default());
-    let mut plain = Map::new();
-    plain.insert("message".to_owned(), json!(error.message));
-    plain.insert("extensions".to_owned(), serde_json::to_value(&error.extensions).unwrap_or_default());
-    json!({ "errors": [plain] })
+fn add_code(error: &mut ServerError, rejected: bool) {
+    let extensions = error.extensions.get_or_insert_default();
+    if extensions.get("code").is_none() {
+        let found = match (rejected, error.message.trim_start().starts_with("-->")) {
+            (true, true) => "GRAPHQL_PARSE_FAILED",
+            (true, false) => "GRAPHQL_VALIDATION_FAILED",
+            (false, _) => code::BAD_USER_INPUT,
+        };
+        extensions.set("code", found);
+    }
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Maps with text keys, lists, numbers and text: nothing that could fail.
+    serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
 }

@@ -75,13 +75,13 @@ pub(super) fn pong(payload: Option<Value>) -> String {
 }
 
 /// `next`: one result of an operation.
-pub(super) fn next(id: &str, result: &Value) -> String {
-    json!({ "id": id, "type": "next", "payload": result }).to_string()
+pub(super) fn next(id: &str, result: &str) -> String {
+    format!(r#"{{"id":{},"type":"next","payload":{result}}}"#, Value::from(id))
 }
 
 /// `error`: the operation was not executed. Nothing follows it.
-pub(super) fn error(id: &str, errors: &Value) -> String {
-    json!({ "id": id, "type": "error", "payload": errors }).to_string()
+pub(super) fn error(id: &str, errors: &str) -> String {
+    format!(r#"{{"id":{},"type":"error","payload":{errors}}}"#, Value::from(id))
 }
 
 /// `complete`: nothing follows.

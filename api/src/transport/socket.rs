@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_graphql::{Data, Response};
+use async_graphql::Response;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -24,9 +24,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::Endpoint;
-use super::operation::{Answer, error_body, request};
+use super::operation::{Answer, Caller, Refused, prepare};
 use super::protocol::{self, Closing, FromClient, SUBPROTOCOL};
-use crate::auth::{AuthError, Viewer};
+use crate::auth::AuthError;
 use crate::error::coded;
 use crate::graphql::TraceParent;
 
@@ -36,14 +36,10 @@ const INIT_WITHIN: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(12);
 /// Silence after which a client is taken for gone: two pings and a half without an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How often the viewer's token and account are looked at.
-const RECHECK_EVERY: Duration = Duration::from_secs(10);
 /// How long one message may take to be written.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// Messages of all operations that wait to be written.
 const OUTGOING_MAX: usize = 16;
-/// Operations on one socket at a time.
-const OPERATIONS_MAX: usize = 100;
 
 /// What the writer writes.
 enum Out {
@@ -66,8 +62,7 @@ type Running = Arc<Mutex<HashMap<String, (Ended, AbortHandle)>>>;
 struct Session {
     endpoint: Endpoint,
     authorization: Option<String>,
-    trace: Option<TraceParent>,
-    viewer: Option<Viewer>,
+    caller: Caller,
     acknowledged: bool,
     running: Running,
     outgoing: mpsc::Sender<Out>,
@@ -88,8 +83,7 @@ pub(super) async fn serve(
     let mut session = Session {
         endpoint,
         authorization,
-        trace,
-        viewer: None,
+        caller: Caller { viewer: None, trace },
         acknowledged: false,
         running,
         outgoing: outgoing.clone(),
@@ -148,7 +142,7 @@ impl Session {
     async fn read(&mut self, mut incoming: SplitStream<WebSocket>) -> Option<Closing> {
         let init_until = Instant::now() + INIT_WITHIN;
         let mut pings = interval(PING_EVERY);
-        let mut rechecks = interval(RECHECK_EVERY);
+        let mut rechecks = interval(self.endpoint.limits.recheck_every);
         for ticks in [&mut pings, &mut rechecks] {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks.reset();
@@ -167,7 +161,7 @@ impl Session {
                     drop(self.outgoing.try_send(Out::Ping));
                     continue;
                 }
-                _ = rechecks.tick(), if self.viewer.is_some() => {
+                _ = rechecks.tick(), if self.caller.viewer.is_some() => {
                     if self.is_revoked().await {
                         return Some(Closing::Forbidden);
                     }
@@ -226,7 +220,7 @@ impl Session {
         }
         let Some(authorization) = &self.authorization else { return Ok(()) };
         match self.endpoint.auth.viewer(authorization).await {
-            Ok(viewer) => self.viewer = Some(viewer),
+            Ok(viewer) => self.caller.viewer = Some(viewer),
             Err(AuthError::Token) => return Err(Closing::Forbidden),
             Err(AuthError::Users(error)) => {
                 tracing::error!(%error, "a socket's viewer can't be looked up");
@@ -245,6 +239,13 @@ impl Session {
         }
     }
 
+    async fn reject(&self, id: &str, answer: Answer) -> Result<(), Closing> {
+        match answer {
+            Answer::Rejected(errors) => self.say(protocol::error(id, &errors)).await,
+            Answer::Executed(body) => self.say(protocol::next(id, &body)).await,
+        }
+    }
+
     async fn begin(&mut self, id: String, payload: Value) -> Result<(), Closing> {
         let count = {
             let running = lock(&self.running);
@@ -253,23 +254,16 @@ impl Session {
             }
             running.len()
         };
-        if count >= OPERATIONS_MAX {
-            let message = format!("at most {OPERATIONS_MAX} operations run on one socket");
-            let body = error_body(coded("TOO_MANY_OPERATIONS", message));
-            return self.say(protocol::error(&id, &body["errors"])).await;
+        let most = self.endpoint.limits.operations_per_socket;
+        if count >= most {
+            let message = format!("at most {most} operations run on one socket");
+            return self.reject(&id, Answer::rejected(coded("TOO_MANY_OPERATIONS", message))).await;
         }
-        let mut request = match request(payload) {
-            Ok(request) => request,
-            Err(error) => return Err(Closing::BadMessage(error.to_string())),
+        let request = match prepare(&self.endpoint, payload, &self.caller) {
+            Ok(prepared) => prepared.request,
+            Err(Refused::Parameters(message)) => return Err(Closing::BadMessage(message)),
+            Err(Refused::Document(answer)) => return self.reject(&id, answer).await,
         };
-        let mut data = Data::default();
-        if let Some(viewer) = &self.viewer {
-            data.insert(viewer.clone());
-        }
-        if let Some(trace) = &self.trace {
-            data.insert(trace.clone());
-        }
-        request.data = data;
         let ended = Ended::default();
         let (running, outgoing) = (Arc::clone(&self.running), self.outgoing.clone());
         let operation = Operation { id: id.clone(), ended: Arc::clone(&ended), running, outgoing };
@@ -297,9 +291,8 @@ impl Operation {
         while let Some(response) = responses.next().await {
             // An event stream that could not be made is an operation that was not executed.
             let no_stream = matches!(response.data, async_graphql::Value::Null) && !response.errors.is_empty();
-            let body = match Answer::of(response) {
-                Answer::Rejected(body) => return self.fail(&body).await,
-                Answer::Executed(body) if first && no_stream => return self.fail(&body).await,
+            let body = match if first && no_stream { Answer::unexecuted(response) } else { Answer::of(response) } {
+                Answer::Rejected(errors) => return self.fail(&errors).await,
                 Answer::Executed(body) => body,
             };
             first = false;
@@ -313,8 +306,8 @@ impl Operation {
         self.last(text).await;
     }
 
-    async fn fail(self, body: &Value) {
-        let text = protocol::error(&self.id, &body["errors"]);
+    async fn fail(self, errors: &str) {
+        let text = protocol::error(&self.id, errors);
         self.last(text).await;
     }
 

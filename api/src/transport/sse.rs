@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 
 use super::Endpoint;
 use super::operation::Answer;
@@ -27,19 +27,36 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 /// Executes an operation as an event stream. Everything that is wrong with it is told in the stream, because a browser's
 /// `EventSource` shows nothing of an answer that is none.
 pub(super) fn respond(endpoint: &Endpoint, request: Request) -> Response {
-    let responses = endpoint.schema.execute_stream(request).map(|response| match Answer::of(response) {
-        Answer::Executed(body) | Answer::Rejected(body) => event("next", &body.to_string()),
-    });
+    let responses = endpoint.schema.execute_stream(request).map(Answer::of);
     // A stream that is cut off at shutdown ends without `complete`: the client comes back.
-    let shutdown = endpoint.shutdown.clone().cancelled_owned();
-    let events = responses.chain(stream::once(async { event("complete", "\n") })).take_until(shutdown);
+    stream(responses.map(Told::Next).chain(completed()).take_until(endpoint.shutdown.clone().cancelled_owned()))
+}
+
+/// Tells as an event stream that nothing is executed.
+pub(super) fn refuse(answer: Answer) -> Response {
+    stream(stream::once(std::future::ready(Told::Next(answer))).chain(completed()))
+}
+
+enum Told {
+    Next(Answer),
+    Complete,
+}
+
+fn completed() -> impl Stream<Item = Told> + Send {
+    stream::once(std::future::ready(Told::Complete))
+}
+
+fn stream(told: impl Stream<Item = Told> + Send + 'static) -> Response {
+    let events = told.map(|told| {
+        // Also `complete` carries data, if only empty lines: without any, `EventSource` does not report it.
+        let (name, data) = match told {
+            Told::Next(answer) => ("next", answer.into_body()),
+            Told::Complete => ("complete", "\n".to_owned()),
+        };
+        Ok::<_, Infallible>(Event::default().event(name).data(data))
+    });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT_EVERY);
     // Proxies such as nginx would otherwise collect the events before they pass them on.
     let headers = [(CACHE_CONTROL, "no-cache"), (HeaderName::from_static("x-accel-buffering"), "no")];
     (headers, Sse::new(events).keep_alive(keep_alive)).into_response()
-}
-
-fn event(name: &str, data: &str) -> Result<Event, Infallible> {
-    // Also `complete` carries data, if only empty lines: without any, `EventSource` does not report it.
-    Ok(Event::default().event(name).data(data))
 }

@@ -11,9 +11,6 @@ use super::protocol::SUBPROTOCOL;
 use super::{Endpoint, http, socket};
 use crate::graphql::TraceParent;
 
-/// Largest message from a client, in bytes.
-const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-
 /// GET is a query, unless it asks for a WebSocket.
 pub(super) async fn upgrade_or_get(
     State(endpoint): State<Endpoint>,
@@ -31,8 +28,8 @@ pub(super) async fn upgrade_or_get(
     let authorization = header(AUTHORIZATION.as_str());
     let trace = header("traceparent").as_deref().and_then(TraceParent::parse);
     upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
+        .max_message_size(endpoint.limits.message_bytes)
+        .max_frame_size(endpoint.limits.message_bytes)
         .protocols([SUBPROTOCOL])
         .on_upgrade(move |socket| socket::serve(socket, endpoint, authorization, trace))
 }
