@@ -12,8 +12,10 @@
 mod auth;
 mod cursor;
 mod error;
+mod fanout;
 mod graphql;
 mod limits;
+mod track;
 mod transport;
 mod views;
 
@@ -64,7 +66,14 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
         .data(graphql::Zone(zone))
         .data(limits.clone())
         .finish();
-    transport::router(transport::Endpoint { schema, auth: Arc::new(auth), limits: Arc::new(limits), shutdown })
+    transport::router(transport::Endpoint {
+        schema,
+        auth: Arc::new(auth),
+        limits: Arc::new(limits),
+        fanout: fanout::Fanout::default(),
+        seats: transport::Seats::default(),
+        shutdown,
+    })
 }
 
 /// The schema in its own language, with descriptions.

@@ -15,6 +15,10 @@ pub struct Limits {
     pub directives: usize,
     /// Largest message from a client on a WebSocket, in bytes.
     pub message_bytes: usize,
+    /// How long a client may take to send `connection_init`.
+    pub init_within: Duration,
+    /// Sockets of one viewer on this node; those that nobody is signed in on count as one viewer's.
+    pub sockets_per_viewer: usize,
     /// Operations on one socket at a time.
     pub operations_per_socket: usize,
     /// What waits to be sent for one operation, in bytes, before it counts as too slow.
@@ -34,6 +38,8 @@ impl Default for Limits {
             complexity: 2_000,
             directives: 5,
             message_bytes: 64 * 1024,
+            init_within: Duration::from_secs(10),
+            sockets_per_viewer: 1_000,
             operations_per_socket: 100,
             queue_bytes: 256 * 1024,
             recheck_every: Duration::from_secs(10),

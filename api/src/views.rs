@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::Result;
+use async_graphql::{Context, Result};
 use commands::Database;
 use domain::Position;
 use futures_util::{Stream, StreamExt, stream};
@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use crate::error::{internal, unavailable};
+use crate::track::{Place, Push, Track};
 
 /// How long a query waits for a read model to reach the position it asks for.
 const REACH_WITHIN: Duration = Duration::from_secs(5);
@@ -94,19 +95,28 @@ pub(crate) trait Pages: Send + Sized + 'static {
 
     /// The next items, waiting for them if need be; `None` at the end. An error is the machinery's: it is logged, and the
     /// page is asked for again, so that a database that was away does not end a subscription.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Self::Item>>, PageError>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Push<Self::Item>>>, PageError>> + Send;
+
+    /// Where the stream is between two pages; `None`: not yet anywhere.
+    fn place(&self) -> Option<Place>;
 }
 
 /// Why a page could not be made.
 pub(crate) type PageError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The items of pages as one stream. A client that does not take them stops the pages from being made: nothing is
-/// buffered for it but the page at hand.
-pub(crate) fn flatten<P: Pages>(pages: P) -> impl Stream<Item = P::Item> + Send + 'static {
-    stream::unfold(pages, async |mut pages| {
+/// The items of pages as one stream, and on the request's track what they are. A client that does not take them stops the
+/// pages from being made: nothing is buffered for it but the page at hand.
+pub(crate) fn flatten<P: Pages>(
+    context: &Context<'_>,
+    pages: P,
+) -> impl Stream<Item = P::Item> + Send + 'static + use<P> {
+    let track = context.data_opt::<Arc<Track>>().cloned().unwrap_or_default();
+    let yielded = Arc::clone(&track);
+    let pages = stream::unfold((pages, track), async |(mut pages, track)| {
         loop {
+            track.reached(pages.place());
             match pages.next().await {
-                Ok(Some(items)) => return Some((stream::iter(items), pages)),
+                Ok(Some(items)) => return Some((stream::iter(items), (pages, track))),
                 Ok(None) => return None,
                 Err(error) => {
                     tracing::warn!(%error, "a subscription's next page could not be read; trying again");
@@ -114,6 +124,9 @@ pub(crate) fn flatten<P: Pages>(pages: P) -> impl Stream<Item = P::Item> + Send 
                 }
             }
         }
+    });
+    pages.flatten().map(move |push| {
+        yielded.yielded(push.shown);
+        push.payload
     })
-    .flatten()
 }

@@ -31,6 +31,17 @@ impl Viewer {
         Actor::User(self.user.id)
     }
 
+    /// What this person may see, in words: two with the same words see the same.
+    pub(crate) fn scope(&self) -> String {
+        let mut permissions: Vec<String> = self.user.permissions.iter().map(ToString::to_string).collect();
+        permissions.sort();
+        permissions.dedup();
+        if permissions.iter().any(|permission| permission.ends_with(":own")) {
+            permissions.extend(self.user.agent_id.map(|agent_id| agent_id.to_string()));
+        }
+        permissions.join(" ")
+    }
+
     /// How far a permission goes for this person.
     pub(crate) fn reach(&self, resource: &str, action: &str) -> Reach {
         let permissions = &self.user.permissions;

@@ -16,6 +16,7 @@ use super::scalars::{Position, Presence, instant, sought};
 use crate::auth::{Permit, Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Intervals of an agent on one page of history.
@@ -282,7 +283,8 @@ struct BoardPages {
     team: Option<String>,
     /// None: nothing was shown yet, begin with the whole board.
     seen: Option<domain::Position>,
-    first: bool,
+    /// There may be something to show: at the beginning, and after a change until it was read.
+    due: bool,
 }
 
 impl BoardPages {
@@ -295,10 +297,11 @@ impl BoardPages {
 impl Pages for BoardPages {
     type Item = AgentBoardChanged;
 
-    async fn next(&mut self) -> Result<Option<Vec<AgentBoardChanged>>, PageError> {
-        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+    async fn next(&mut self) -> Result<Option<Vec<Push<AgentBoardChanged>>>, PageError> {
+        if !self.due && self.watch.changed().await.is_none() {
             return Ok(None);
         }
+        self.due = true;
         let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
@@ -311,17 +314,23 @@ impl Pages for BoardPages {
                 rows => (false, rows),
             },
         };
-        self.seen = Some(position.max(self.seen.unwrap_or(0)));
+        (self.seen, self.due) = (Some(position.max(self.seen.unwrap_or(0))), false);
+        let shows = if whole { Shows::Whole } else { Shows::latest_of(rows.iter().map(|view| &view.profile.agent_id)) };
         let (here, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|view| self.is_on_board(view));
         if !whole && here.is_empty() && gone.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        Ok(Some(vec![AgentBoardChanged {
+        let payload = AgentBoardChanged {
             cursor: self.cursors.at(&self.scope, position),
             snapshot: whole,
             agents: here.into_iter().map(Into::into).collect(),
             gone: gone.into_iter().map(|view| view.profile.agent_id).collect(),
-        }]))
+        };
+        Ok(Some(vec![Push::new(payload, position, shows)]))
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.seen.filter(|_| !self.due).map(|seen| Place { seen, live: true })
     }
 }
 
@@ -345,6 +354,6 @@ impl AgentSubscription {
         let seen = resume(context, &scope, after)?;
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, None);
-        Ok(flatten(BoardPages { views, watch, cursors, scope, team, seen, first: true }))
+        Ok(flatten(context, BoardPages { views, watch, cursors, scope, team, seen, due: true }))
     }
 }

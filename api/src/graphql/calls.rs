@@ -19,6 +19,7 @@ use super::scalars::{Direction, Position, instant, sought};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
 use crate::error::{code, coded, internal};
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Events of one call read at once.
@@ -185,23 +186,31 @@ struct CallPages {
     scope: String,
     call_id: Uuid,
     seen: domain::Position,
-    first: bool,
+    /// There may be something to show: at the beginning, and after a change until it was read.
+    due: bool,
 }
 
 impl Pages for CallPages {
     type Item = CallChanged;
 
-    async fn next(&mut self) -> Result<Option<Vec<CallChanged>>, PageError> {
-        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+    async fn next(&mut self) -> Result<Option<Vec<Push<CallChanged>>>, PageError> {
+        if !self.due && self.watch.changed().await.is_none() {
             return Ok(None);
         }
+        self.due = true;
         let mut snapshot = self.views.begin().await?;
         let found = calls::by_ids(&mut snapshot, &[self.call_id]).await?.pop();
+        self.due = false;
         let newer = found.filter(|view| view.call.position > self.seen);
         Ok(Some(newer.map_or_else(Vec::new, |view| {
             self.seen = view.call.position;
-            vec![CallChanged { cursor: self.cursors.at(&self.scope, self.seen), call: view.into() }]
+            let payload = CallChanged { cursor: self.cursors.at(&self.scope, self.seen), call: view.into() };
+            vec![Push::new(payload, self.seen, Shows::Whole)]
         })))
+    }
+
+    fn place(&self) -> Option<Place> {
+        (!self.due).then_some(Place { seen: self.seen, live: true })
     }
 }
 
@@ -222,6 +231,6 @@ impl CallSubscription {
         let views = context.data::<Views>()?.clone();
         // Before the first snapshot, so that no change falls between the two.
         let watch = views.watch(MODEL, Some(call_id));
-        Ok(flatten(CallPages { views, watch, cursors, scope, call_id, seen, first: true }))
+        Ok(flatten(context, CallPages { views, watch, cursors, scope, call_id, seen, due: true }))
     }
 }

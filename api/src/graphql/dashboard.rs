@@ -16,6 +16,7 @@ use crate::auth::RequireAll;
 use crate::cursor::Cursors;
 use crate::error::internal;
 use crate::limits::Limits;
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 const MODEL: &str = "dashboard";
@@ -185,7 +186,8 @@ struct DashboardPages {
     zone: Tz,
     queue: Option<String>,
     seen: domain::Position,
-    first: bool,
+    /// There may be something to show: at the beginning, and after a change until it was read.
+    due: bool,
     push_next: Instant,
     push_every: Duration,
 }
@@ -193,21 +195,29 @@ struct DashboardPages {
 impl Pages for DashboardPages {
     type Item = DashboardChanged;
 
-    async fn next(&mut self) -> Result<Option<Vec<DashboardChanged>>, PageError> {
-        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+    async fn next(&mut self) -> Result<Option<Vec<Push<DashboardChanged>>>, PageError> {
+        if !self.due && self.watch.changed().await.is_none() {
             return Ok(None);
         }
+        self.due = true;
         tokio::time::sleep_until(self.push_next).await;
         let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         // What came during the pause was shown with the push before, or nothing has changed since the cursor.
         if position <= self.seen {
+            self.due = false;
             return Ok(Some(Vec::new()));
         }
         let view = dashboard::today(&mut snapshot, self.zone, Utc::now(), self.queue.as_deref()).await?;
         (self.seen, self.push_next) = (position, Instant::now() + self.push_every);
+        self.due = false;
         let cursor = self.cursors.at(&self.scope, position);
-        Ok(Some(vec![DashboardChanged { cursor, dashboard: view.into() }]))
+        let payload = DashboardChanged { cursor, dashboard: view.into() };
+        Ok(Some(vec![Push::new(payload, position, Shows::Whole)]))
+    }
+
+    fn place(&self) -> Option<Place> {
+        (!self.due).then_some(Place { seen: self.seen, live: true })
     }
 }
 
@@ -233,7 +243,10 @@ impl DashboardSubscription {
         let (views, zone) = (context.data::<Views>()?.clone(), context.data::<Zone>()?.0);
         let watch = views.watch(MODEL, None);
         let (push_next, push_every) = (Instant::now(), context.data::<Limits>()?.dashboard_every);
-        let first = true;
-        Ok(flatten(DashboardPages { views, watch, cursors, scope, zone, queue, seen, first, push_next, push_every }))
+        let due = true;
+        Ok(flatten(
+            context,
+            DashboardPages { views, watch, cursors, scope, zone, queue, seen, due, push_next, push_every },
+        ))
     }
 }

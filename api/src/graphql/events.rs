@@ -19,6 +19,7 @@ use super::scalars::Position;
 use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, flatten};
 
 /// Events taken from the log at once.
@@ -175,15 +176,19 @@ struct EventPages {
 }
 
 impl EventPages {
-    fn payload(&self, event: &Recorded) -> EventAppended {
-        EventAppended { cursor: self.cursors.at(&self.scope, event.position), event: event.into() }
+    fn pushes<'a>(&self, events: impl Iterator<Item = &'a Recorded>) -> Vec<Push<EventAppended>> {
+        let push = |event: &Recorded| {
+            let payload = EventAppended { cursor: self.cursors.at(&self.scope, event.position), event: event.into() };
+            Push::new(payload, event.position, Shows::Every)
+        };
+        events.filter(|event| self.wanted.takes(event)).map(push).collect()
     }
 }
 
 impl Pages for EventPages {
     type Item = EventAppended;
 
-    async fn next(&mut self) -> Result<Option<Vec<EventAppended>>, PageError> {
+    async fn next(&mut self) -> Result<Option<Vec<Push<EventAppended>>>, PageError> {
         if let (Some(upto), Some(id)) = (self.catch_up_to, self.wanted.stream_id) {
             let page = of_stream_id(&self.views.database, id, self.seen, PAGE_EVENTS).await?;
             let page: Vec<Recorded> = page.into_iter().filter(|event| event.position <= upto).collect();
@@ -191,14 +196,19 @@ impl Pages for EventPages {
                 Some(last) => self.seen = last.position,
                 None => (self.seen, self.catch_up_to) = (self.seen.max(upto), None),
             }
-            return Ok(Some(page.iter().filter(|e| self.wanted.takes(e)).map(|e| self.payload(e)).collect()));
+            return Ok(Some(self.pushes(page.iter())));
         }
         self.views.tail.wait_past(self.seen).await;
         let page: Vec<Arc<Recorded>> = self.views.tail.read(self.seen, PAGE_EVENTS).await?;
         if let Some(last) = page.last() {
             self.seen = last.position;
         }
-        Ok(Some(page.iter().filter(|e| self.wanted.takes(e)).map(|e| self.payload(e)).collect()))
+        Ok(Some(self.pushes(page.iter().map(Arc::as_ref))))
+    }
+
+    fn place(&self) -> Option<Place> {
+        let live = self.catch_up_to.is_none() && self.views.tail.head() <= self.seen;
+        Some(Place { seen: self.seen, live })
     }
 }
 
@@ -247,7 +257,7 @@ impl EventSubscription {
         };
         let wanted = Wanted { stream_id: subject_id, types: types.map(|types| types.into_iter().collect()) };
         let catch_up_to = (seen < head).then_some(head);
-        Ok(flatten(EventPages { views, cursors, scope, wanted, seen, catch_up_to }))
+        Ok(flatten(context, EventPages { views, cursors, scope, wanted, seen, catch_up_to }))
     }
 
     /// Plays a past call back with its own timing, `speed` times faster than in life. Ends after its last event.

@@ -13,6 +13,7 @@ use super::scalars::Position;
 use crate::auth::RequireAll;
 use crate::cursor::Cursors;
 use crate::error::internal;
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Callers shown for each board.
@@ -107,7 +108,8 @@ struct BoardPages {
     watch: Watch,
     cursors: Cursors,
     seen: Option<domain::Position>,
-    first: bool,
+    /// There may be something to show: at the beginning, and after a change until it was read.
+    due: bool,
 }
 
 const SCOPE: &str = "queueBoard";
@@ -115,10 +117,11 @@ const SCOPE: &str = "queueBoard";
 impl Pages for BoardPages {
     type Item = QueueBoardChanged;
 
-    async fn next(&mut self) -> Result<Option<Vec<QueueBoardChanged>>, PageError> {
-        if !std::mem::take(&mut self.first) && self.watch.changed().await.is_none() {
+    async fn next(&mut self) -> Result<Option<Vec<Push<QueueBoardChanged>>>, PageError> {
+        if !self.due && self.watch.changed().await.is_none() {
             return Ok(None);
         }
+        self.due = true;
         let mut snapshot = self.views.begin().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
@@ -131,12 +134,19 @@ impl Pages for BoardPages {
                 rows => (false, rows),
             },
         };
-        self.seen = Some(position.max(self.seen.unwrap_or(0)));
         if !whole && rows.is_empty() {
+            (self.seen, self.due) = (Some(position.max(self.seen.unwrap_or(0))), false);
             return Ok(Some(Vec::new()));
         }
+        let shows = if whole { Shows::Whole } else { Shows::latest_of(rows.iter().map(|row| &row.name)) };
         let queues = with_calls(&mut snapshot, rows).await?;
-        Ok(Some(vec![QueueBoardChanged { cursor: self.cursors.at(SCOPE, position), snapshot: whole, queues }]))
+        (self.seen, self.due) = (Some(position.max(self.seen.unwrap_or(0))), false);
+        let payload = QueueBoardChanged { cursor: self.cursors.at(SCOPE, position), snapshot: whole, queues };
+        Ok(Some(vec![Push::new(payload, position, shows)]))
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.seen.filter(|_| !self.due).map(|seen| Place { seen, live: true })
     }
 }
 
@@ -158,6 +168,6 @@ impl QueueSubscription {
         let seen = resume(context, SCOPE, after)?;
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, None);
-        Ok(flatten(BoardPages { views, watch, cursors, seen, first: true }))
+        Ok(flatten(context, BoardPages { views, watch, cursors, seen, due: true }))
     }
 }

@@ -11,6 +11,7 @@ use super::pages::resume;
 use super::scalars::{Party, Position};
 use crate::auth::Require;
 use crate::cursor::Cursors;
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Scores read at once.
@@ -154,18 +155,25 @@ struct SentimentPages {
 impl Pages for SentimentPages {
     type Item = SentimentScored;
 
-    async fn next(&mut self) -> Result<Option<Vec<SentimentScored>>, PageError> {
+    async fn next(&mut self) -> Result<Option<Vec<Push<SentimentScored>>>, PageError> {
         if !self.more && self.watch.changed().await.is_none() {
             return Ok(None);
         }
+        self.more = true;
         let mut snapshot = self.views.begin().await?;
         let rows = sentiment::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SCORES).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SCORES);
         let scored = |row: ScoreRow| {
-            self.seen = row.position;
-            SentimentScored { cursor: self.cursors.at(&self.scope, row.position), score: row.into() }
+            let position = row.position;
+            self.seen = position;
+            let payload = SentimentScored { cursor: self.cursors.at(&self.scope, position), score: row.into() };
+            Push::new(payload, position, Shows::Every)
         };
         Ok(Some(rows.into_iter().map(scored).collect()))
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(Place { seen: self.seen, live: !self.more })
     }
 }
 
@@ -189,6 +197,6 @@ impl SentimentSubscription {
         let seen = resume(context, &scope, after)?.unwrap_or(0);
         let views = context.data::<Views>()?.clone();
         let watch = views.watch(MODEL, Some(call_id));
-        Ok(flatten(SentimentPages { views, watch, cursors, scope, call_id, seen, more: true }))
+        Ok(flatten(context, SentimentPages { views, watch, cursors, scope, call_id, seen, more: true }))
     }
 }

@@ -19,6 +19,7 @@ use super::scalars::{Party, Position, instant, sought};
 use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
+use crate::track::{Place, Push, Shows};
 use crate::views::{PageError, Pages, Views, Watch, flatten};
 
 /// Segments read at once.
@@ -171,33 +172,35 @@ struct TranscriptPages {
 }
 
 impl TranscriptPages {
-    async fn stored(&mut self) -> Result<Vec<TranscriptChanged>, PageError> {
+    async fn stored(&mut self) -> Result<Vec<Push<TranscriptChanged>>, PageError> {
         let mut snapshot = self.views.begin().await?;
         let rows = transcripts::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SEGMENTS).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SEGMENTS);
         let changed = |row: SegmentRow| {
             self.seen = row.position;
             let cursor = Some(self.cursors.at(&self.scope, row.position));
-            TranscriptChanged { cursor, segment: Some(row.into()), interim: None }
+            let position = row.position;
+            let payload = TranscriptChanged { cursor, segment: Some(row.into()), interim: None };
+            Push::new(payload, position, Shows::Every)
         };
         Ok(rows.into_iter().map(changed).collect())
     }
 
-    fn spoken(&self, interim: &Interim) -> Vec<TranscriptChanged> {
+    fn spoken(&self, interim: &Interim) -> Vec<Push<TranscriptChanged>> {
         if interim.call_id != self.call_id {
             return Vec::new();
         }
         let Interim { speaker, begin_ms, text, .. } = interim;
         let (begin_ms, text) = (*begin_ms, text.as_str().to_owned());
         let interim = InterimTranscript { speaker: (*speaker).into(), begin_ms, text };
-        vec![TranscriptChanged { cursor: None, segment: None, interim: Some(interim) }]
+        vec![Push::passing(TranscriptChanged { cursor: None, segment: None, interim: Some(interim) })]
     }
 }
 
 impl Pages for TranscriptPages {
     type Item = TranscriptChanged;
 
-    async fn next(&mut self) -> Result<Option<Vec<TranscriptChanged>>, PageError> {
+    async fn next(&mut self) -> Result<Option<Vec<Push<TranscriptChanged>>>, PageError> {
         while !self.more {
             let interim = async {
                 match &mut self.live {
@@ -221,6 +224,10 @@ impl Pages for TranscriptPages {
             }
         }
         self.stored().await.map(Some)
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(Place { seen: self.seen, live: !self.more })
     }
 }
 
@@ -248,6 +255,6 @@ impl TranscriptSubscription {
         let live = if interim.unwrap_or(false) { Some(context.data::<LiveLane>()?.subscribe()) } else { None };
         // Before the first page is read, so that no change falls between the two.
         let watch = views.watch(MODEL, Some(call_id));
-        Ok(flatten(TranscriptPages { views, watch, live, cursors, scope, call_id, seen, more: true }))
+        Ok(flatten(context, TranscriptPages { views, watch, live, cursors, scope, call_id, seen, more: true }))
     }
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::negotiation::Media;
-use super::operation::{Answer, Caller, Prepared, Refused, prepare};
+use super::operation::{Answer, Caller, Refused, execute, prepare};
 use super::{Endpoint, sse};
 use crate::auth::AuthError;
 use crate::error::{coded, internal, unauthenticated};
@@ -46,7 +46,7 @@ pub(super) async fn post(
         Ok(parameters) => parameters,
         Err(error) => return bad_request(media, format!("the body is no JSON: {error}")),
     };
-    execute(&endpoint, media, &headers, parameters, Method::Post).await
+    answer(&endpoint, media, &headers, parameters, Method::Post).await
 }
 
 /// Answers a query sent by GET. A GET must not change anything, so mutations are refused.
@@ -64,7 +64,7 @@ pub(super) async fn get(
             Some(Err(error)) => return bad_request(media, format!("{key} is no JSON: {error}")),
         }
     }
-    execute(&endpoint, media, &headers, read, Method::Get).await
+    answer(&endpoint, media, &headers, read, Method::Get).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,25 +73,19 @@ enum Method {
     Post,
 }
 
-async fn execute(
-    endpoint: &Endpoint,
-    media: Media,
-    headers: &HeaderMap,
-    parameters: Value,
-    method: Method,
-) -> Response {
+async fn answer(endpoint: &Endpoint, media: Media, headers: &HeaderMap, parameters: Value, method: Method) -> Response {
     let caller = match caller(endpoint, headers).await {
         Ok(caller) => caller,
         Err(AuthError::Token) => return respond(media, StatusCode::OK, Answer::rejected(unauthenticated())),
         Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
     };
-    let Prepared { request, kind } = match prepare(endpoint, parameters, &caller) {
+    let prepared = match prepare(endpoint, parameters, &caller) {
         Ok(prepared) => prepared,
         Err(Refused::Parameters(message)) => return bad_request(media, message),
         Err(Refused::Document(answer)) if sse::is_wanted(headers) => return sse::refuse(answer),
         Err(Refused::Document(answer)) => return send(media, answer),
     };
-    let changes = match kind {
+    let changes = match prepared.kind {
         Some(OperationType::Mutation) => true,
         Some(OperationType::Subscription) => !sse::is_wanted(headers),
         Some(OperationType::Query) | None => false,
@@ -103,9 +97,9 @@ async fn execute(
         return response;
     }
     if sse::is_wanted(headers) {
-        return sse::respond(endpoint, request);
+        return sse::respond(endpoint, prepared, caller.viewer.as_ref());
     }
-    send(media, Answer::of(endpoint.schema.execute(request).await))
+    send(media, execute(endpoint, prepared.request).await)
 }
 
 async fn caller(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Caller, AuthError> {

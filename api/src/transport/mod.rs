@@ -4,6 +4,8 @@ mod http;
 mod negotiation;
 mod operation;
 mod protocol;
+mod running;
+mod seats;
 mod socket;
 mod sse;
 mod websocket;
@@ -17,7 +19,10 @@ use axum::response::Html;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use seats::Seats;
+
 use crate::auth::Auth;
+use crate::fanout::Fanout;
 use crate::graphql::VoiceSchema;
 use crate::limits::Limits;
 
@@ -27,6 +32,8 @@ pub(crate) struct Endpoint {
     pub(crate) schema: VoiceSchema,
     pub(crate) auth: Arc<Auth>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) fanout: Fanout,
+    pub(crate) seats: Seats,
     /// Sockets are closed, to be resumed elsewhere, when it fires.
     pub(crate) shutdown: CancellationToken,
 }

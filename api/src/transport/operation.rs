@@ -121,6 +121,14 @@ impl Answer {
         Self::Rejected(json!([plain]).to_string())
     }
 
+    /// The list of errors of an operation that was not executed.
+    pub(super) fn into_errors(self) -> String {
+        match self {
+            Self::Rejected(errors) => errors,
+            Self::Executed(_) => "[]".to_owned(),
+        }
+    }
+
     /// The body of a response, or the payload of `next`.
     pub(super) fn into_body(self) -> String {
         match self {
@@ -128,6 +136,11 @@ impl Answer {
             Self::Rejected(errors) => format!("{{\"errors\":{errors}}}"),
         }
     }
+}
+
+/// Executes a query or a mutation.
+pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
+    Answer::of(endpoint.schema.execute(request).await)
 }
 
 fn add_code(error: &mut ServerError, rejected: bool) {

@@ -89,7 +89,7 @@ pub(super) fn complete(id: &str) -> String {
     json!({ "id": id, "type": "complete" }).to_string()
 }
 
-/// Why a socket is closed. The common client comes back after 4403, 4408 and 1012, and gives up after the others.
+/// Why a socket is closed. The common client comes back after 4403, 4408, 1012 and 1013, and gives up after the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Closing {
     /// A message that is none.
@@ -102,6 +102,8 @@ pub(super) enum Closing {
     SubprotocolNotAcceptable,
     /// No `connection_init` in time.
     InitTimeout,
+    /// The viewer has as many sockets as may be.
+    TooManySockets,
     /// An id that is in use.
     SubscriberExists(String),
     /// A second `connection_init`.
@@ -123,6 +125,7 @@ impl Closing {
             Self::InitTimeout => (4408, "Connection initialisation timeout".to_owned()),
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),
             Self::TooManyInits => (4429, "Too many initialisation requests".to_owned()),
+            Self::TooManySockets => (1013, "Try again later: too many sockets".to_owned()),
             Self::Internal => (4500, "Internal server error".to_owned()),
             Self::ServiceRestart => (1012, "Service restart".to_owned()),
         };

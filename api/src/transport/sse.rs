@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use async_graphql::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -12,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt};
 
 use super::Endpoint;
-use super::operation::Answer;
+use super::operation::{Answer, Prepared};
+use super::running;
+use crate::auth::Viewer;
 
 /// A comment is sent after this silence, so that proxies keep the connection and a client that has gone is noticed.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
@@ -26,8 +27,8 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 
 /// Executes an operation as an event stream. Everything that is wrong with it is told in the stream, because a browser's
 /// `EventSource` shows nothing of an answer that is none.
-pub(super) fn respond(endpoint: &Endpoint, request: Request) -> Response {
-    let responses = endpoint.schema.execute_stream(request).map(Answer::of);
+pub(super) fn respond(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>) -> Response {
+    let responses = running::answers(endpoint, prepared, viewer);
     // A stream that is cut off at shutdown ends without `complete`: the client comes back.
     stream(responses.map(Told::Next).chain(completed()).take_until(endpoint.shutdown.clone().cancelled_owned()))
 }

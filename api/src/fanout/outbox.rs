@@ -1,0 +1,350 @@
+//! What waits to be sent over one connection.
+//!
+//! Every operation has a queue of its own, bounded in bytes, and the queues are served in turn, so a hot subscription
+//! starves no other. An operation that reads on by itself waits for room. One that rides along with others can't wait: of
+//! latest states only the newest is kept, and what must not be skipped ends, when it does not fit any more, with an error
+//! that says so after everything that did fit; its client goes on from its cursor.
+//!
+//! Locks: a group's, then an outbox's. So nothing that leaves a group may be dropped while an outbox is locked.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::Frame;
+use super::group::Membership;
+use crate::track::Shows;
+
+/// Messages of the protocol itself (acknowledgement, pongs, errors) that wait.
+const CONTROL_MAX: usize = 64;
+
+/// A message of a socket's protocol itself.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// One of its messages.
+    Text(String),
+    /// Are you there?
+    Ping,
+}
+
+/// Something to send.
+#[derive(Debug)]
+pub(crate) enum Out {
+    /// A message of the protocol itself.
+    Control(Control),
+    /// An answer of an operation.
+    Next(Arc<str>, Arc<Frame>),
+    /// The end of an operation, whose id is free from now on.
+    Last(Arc<str>, Ending),
+}
+
+/// How an operation ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// There is nothing more.
+    Complete,
+    /// It was not executed, or can't go on: the list of errors in JSON.
+    Errors(String),
+    /// Its client takes too slowly what must not be skipped.
+    TooSlow,
+}
+
+/// Why no operation begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BeginError {
+    /// The id is in use.
+    InUse,
+    /// There are as many as may be.
+    TooMany,
+}
+
+/// What waits to be sent over one connection.
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    /// There is something to send.
+    filled: Notify,
+    /// Something was sent.
+    room: Notify,
+    queue_bytes: usize,
+}
+
+struct State {
+    control: VecDeque<Control>,
+    operations: HashMap<Arc<str>, Operation>,
+    /// Operations with something to send, next first.
+    turns: VecDeque<Arc<str>>,
+    runs: u64,
+}
+
+struct Operation {
+    /// Tells runs of the same id apart.
+    run: u64,
+    queue: VecDeque<Arc<Frame>>,
+    bytes: usize,
+    ending: Option<Ending>,
+    has_turn: bool,
+    feed: Feed,
+}
+
+/// What fills a queue. Dropped with its operation.
+enum Feed {
+    Nothing,
+    Task(#[expect(dead_code, reason = "held for its drop, which cuts the task off")] Task),
+    Group(#[expect(dead_code, reason = "held for its drop, which leaves the group")] Membership),
+}
+
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Outbox {
+    /// An empty one, whose queues take this many bytes each.
+    pub(crate) fn new(queue_bytes: usize) -> Arc<Self> {
+        let state = State { control: VecDeque::new(), operations: HashMap::new(), turns: VecDeque::new(), runs: 0 };
+        Arc::new(Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new(), queue_bytes })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held; and if it did, the queues would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a message of the protocol, when there is room.
+    pub(crate) async fn say(&self, control: Control) {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = self.lock();
+                if state.control.len() < CONTROL_MAX {
+                    state.control.push_back(control);
+                    self.filled.notify_one();
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Queues a message of the protocol if there is room.
+    pub(crate) fn try_say(&self, control: Control) {
+        let mut state = self.lock();
+        if state.control.len() < CONTROL_MAX {
+            state.control.push_back(control);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Takes an id for a new operation.
+    pub(crate) fn begin(self: &Arc<Self>, id: &str, most: usize) -> Result<Lane, BeginError> {
+        let mut state = self.lock();
+        if state.operations.contains_key(id) {
+            return Err(BeginError::InUse);
+        }
+        if state.operations.len() >= most {
+            return Err(BeginError::TooMany);
+        }
+        state.runs += 1;
+        let (id, run): (Arc<str>, u64) = (id.into(), state.runs);
+        let operation =
+            Operation { run, queue: VecDeque::new(), bytes: 0, ending: None, has_turn: false, feed: Feed::Nothing };
+        state.operations.insert(Arc::clone(&id), operation);
+        Ok(Lane { outbox: Arc::clone(self), id, run })
+    }
+
+    /// Ends an operation at the client's wish: nothing more of it is sent.
+    pub(crate) fn end(&self, id: &str) {
+        let mut state = self.lock();
+        let ended = state.operations.remove(id);
+        if ended.as_ref().is_some_and(|operation| operation.has_turn) {
+            state.turns.retain(|turn| &**turn != id);
+        }
+        drop(state);
+        self.room.notify_waiters();
+        drop(ended);
+    }
+
+    /// Ends all operations.
+    pub(crate) fn close(&self) {
+        let ended = std::mem::take(&mut self.lock().operations);
+        self.room.notify_waiters();
+        drop(ended);
+    }
+
+    /// What is to be sent next, waiting for it: at least one message, and no more when these many bytes are reached.
+    pub(crate) async fn take(&self, bytes: usize) -> Vec<Out> {
+        loop {
+            let filled = self.filled.notified();
+            let taken = self.try_take(bytes);
+            if !taken.is_empty() {
+                return taken;
+            }
+            filled.await;
+        }
+    }
+
+    /// The protocol's own messages that wait.
+    pub(crate) fn take_control(&self) -> Vec<Control> {
+        self.lock().control.drain(..).collect()
+    }
+
+    fn try_take(&self, most: usize) -> Vec<Out> {
+        let (mut taken, mut ended, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut state = self.lock();
+        taken.extend(state.control.drain(..).map(Out::Control));
+        while bytes < most {
+            let Some(id) = state.turns.pop_front() else { break };
+            let Some(operation) = state.operations.get_mut(&id) else { continue };
+            if let Some(frame) = operation.queue.pop_front() {
+                operation.bytes -= frame.body.len();
+                bytes += frame.body.len();
+                taken.push(Out::Next(Arc::clone(&id), frame));
+                if operation.queue.is_empty() && operation.ending.is_none() {
+                    operation.has_turn = false;
+                } else {
+                    state.turns.push_back(id);
+                }
+            } else if let Some(ending) = operation.ending.take() {
+                taken.push(Out::Last(Arc::clone(&id), ending));
+                ended.extend(state.operations.remove(&id));
+            } else {
+                operation.has_turn = false;
+            }
+        }
+        drop(state);
+        if !taken.is_empty() {
+            self.room.notify_waiters();
+        }
+        drop(ended);
+        taken
+    }
+}
+
+/// The place of one operation in an outbox.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    outbox: Arc<Outbox>,
+    id: Arc<str>,
+    run: u64,
+}
+
+impl State {
+    fn operation(&mut self, id: &str, run: u64) -> Option<&mut Operation> {
+        // An operation that ends takes nothing more.
+        self.operations.get_mut(id).filter(|operation| operation.run == run && operation.ending.is_none())
+    }
+
+    fn give_turn(&mut self, id: &Arc<str>) {
+        if let Some(operation) = self.operations.get_mut(id)
+            && !std::mem::replace(&mut operation.has_turn, true)
+        {
+            self.turns.push_back(Arc::clone(id));
+        }
+    }
+}
+
+impl Operation {
+    fn push(&mut self, frame: &Arc<Frame>) {
+        self.bytes += frame.body.len();
+        self.queue.push_back(Arc::clone(frame));
+    }
+
+    /// Drops what a newer frame makes superfluous.
+    fn coalesce(&mut self, newer: &Shows) {
+        let mut dropped = 0;
+        self.queue.retain(|older| {
+            let superfluous = newer.replaces(&older.shown.shows);
+            if superfluous {
+                dropped += older.body.len();
+            }
+            !superfluous
+        });
+        self.bytes -= dropped;
+    }
+}
+
+impl Lane {
+    /// Queues an answer as soon as there is room. False: the operation is no more.
+    pub(crate) async fn push(&self, frame: Arc<Frame>) -> bool {
+        loop {
+            let room = self.outbox.room.notified();
+            {
+                let mut state = self.outbox.lock();
+                let Some(operation) = state.operation(&self.id, self.run) else { return false };
+                if operation.queue.is_empty() || operation.bytes + frame.body.len() <= self.outbox.queue_bytes {
+                    operation.push(&frame);
+                    state.give_turn(&self.id);
+                    self.outbox.filled.notify_one();
+                    return true;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Queues an answer at once, or ends the operation. False: it is no more, or ends.
+    pub(crate) fn offer(&self, frame: &Arc<Frame>) -> bool {
+        let mut state = self.outbox.lock();
+        let Some(operation) = state.operation(&self.id, self.run) else { return false };
+        if !operation.queue.is_empty() {
+            if frame.shown.shows == Shows::Passing {
+                return true;
+            }
+            operation.coalesce(&frame.shown.shows);
+        }
+        let fits = operation.queue.is_empty() || operation.bytes + frame.body.len() <= self.outbox.queue_bytes;
+        if fits {
+            operation.push(frame);
+        } else {
+            operation.ending = Some(Ending::TooSlow);
+        }
+        state.give_turn(&self.id);
+        self.outbox.filled.notify_one();
+        fits
+    }
+
+    /// Waits until everything was taken, or the operation is no more.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let room = self.outbox.room.notified();
+            let waits = self.outbox.lock().operation(&self.id, self.run).is_some_and(|o| !o.queue.is_empty());
+            if !waits {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// Ends the operation after what is queued.
+    pub(crate) fn finish(&self, ending: Ending) {
+        let mut state = self.outbox.lock();
+        if let Some(operation) = state.operation(&self.id, self.run) {
+            operation.ending = Some(ending);
+            state.give_turn(&self.id);
+            self.outbox.filled.notify_one();
+        }
+    }
+
+    /// Runs what fills the lane; it is cut off when the operation ends.
+    pub(crate) fn spawn(&self, filling: impl Future<Output = ()> + Send + 'static) {
+        // Under the lock, so that it can't hand the lane on before it is known to fill it.
+        let mut state = self.outbox.lock();
+        if let Some(operation) = state.operation(&self.id, self.run) {
+            operation.feed = Feed::Task(Task(tokio::spawn(filling).abort_handle()));
+        }
+    }
+
+    /// From now on a group fills the lane. Called by the task that has filled it so far, which then has to end.
+    pub(super) fn ride(&self, membership: Membership) {
+        let before = match self.outbox.lock().operation(&self.id, self.run) {
+            Some(operation) => std::mem::replace(&mut operation.feed, Feed::Group(membership)),
+            None => Feed::Group(membership),
+        };
+        drop(before);
+    }
+}

@@ -1,0 +1,111 @@
+//! An operation that runs: its answers go into its lane, and a subscription that has caught up joins its equals.
+
+use std::sync::Arc;
+
+use async_graphql::Response;
+use async_graphql::parser::types::OperationType;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+
+use super::Endpoint;
+use super::operation::{Answer, Prepared, execute};
+use crate::auth::Viewer;
+use crate::error::coded;
+use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
+use crate::track::{Shown, Track};
+
+/// Runs an operation; its answers go into the lane, and it is cut off when the lane ends.
+pub(super) fn run(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane) {
+    let Prepared { mut request, kind } = prepared;
+    let (filled, endpoint) = (lane.clone(), endpoint.clone());
+    if kind == Some(OperationType::Subscription) {
+        let key = Key::of(&mut request, viewer);
+        let track = Arc::new(Track::default());
+        let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
+        let source = Source::new(frames(responses, Arc::clone(&track)), track);
+        lane.spawn(subscribe(source, key, endpoint.fanout, filled));
+    } else {
+        lane.spawn(async move {
+            match execute(&endpoint, request).await {
+                Answer::Rejected(errors) => filled.finish(Ending::Errors(errors)),
+                Answer::Executed(body) => {
+                    filled.push(Arc::new(Frame { body, shown: Shown::default() })).await;
+                    filled.finish(Ending::Complete);
+                }
+            }
+        });
+    }
+}
+
+/// The frames of a subscription; errors end it.
+fn frames(responses: BoxStream<'static, Response>, track: Arc<Track>) -> BoxStream<'static, Result<Frame, String>> {
+    let mut first = true;
+    let frame = move |response: Response| {
+        // An event stream that could not be made has answered once, for its field, and is an operation not executed.
+        let no_stream = matches!(response.data, async_graphql::Value::Null) && !response.errors.is_empty();
+        let unexecuted = std::mem::take(&mut first) && no_stream;
+        match if unexecuted { Answer::unexecuted(response) } else { Answer::of(response) } {
+            Answer::Rejected(errors) => Err(errors),
+            Answer::Executed(body) => Ok(Frame { body, shown: track.shown() }),
+        }
+    };
+    responses.map(frame).boxed()
+}
+
+async fn subscribe(mut source: Source, key: Option<Key>, fanout: Fanout, lane: Lane) {
+    loop {
+        match source.step().await {
+            Step::Frame(frame) => {
+                if !lane.push(Arc::new(frame)).await {
+                    return;
+                }
+            }
+            Step::Waits(place) => {
+                let Some(key) = key else { continue };
+                // Who is still behind goes on at its own pace.
+                lane.drained().await;
+                match fanout.join(key, place, &lane, source) {
+                    Ok(()) => return,
+                    Err(apart) => source = apart,
+                }
+            }
+            Step::Ended(ending) => return lane.finish(ending),
+        }
+    }
+}
+
+/// The answers of an operation as a stream, for transports that carry one operation a connection.
+pub(super) fn answers(
+    endpoint: &Endpoint,
+    prepared: Prepared,
+    viewer: Option<&Viewer>,
+) -> impl Stream<Item = Answer> + Send + 'static {
+    let outbox = Outbox::new(endpoint.limits.queue_bytes);
+    if let Ok(lane) = outbox.begin("", 1) {
+        run(endpoint, prepared, viewer, &lane);
+    }
+    stream::unfold(Some(Open(outbox)), async |open| {
+        let open = open?;
+        // One at a time: what is not taken yet can still be replaced by something newer.
+        match open.0.take(1).await.into_iter().next()? {
+            Out::Next(_, frame) => Some((Answer::Executed(frame.body.clone()), Some(open))),
+            Out::Last(_, Ending::Errors(errors)) => Some((Answer::Rejected(errors), None)),
+            Out::Last(_, Ending::TooSlow) => Some((too_slow(), None)),
+            Out::Last(_, Ending::Complete) | Out::Control(_) => None,
+        }
+    })
+}
+
+/// An outbox whose operation ends with whoever takes from it.
+struct Open(Arc<Outbox>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What a client is told that takes too slowly.
+pub(super) fn too_slow() -> Answer {
+    let message = "this client takes too slowly; nothing is lost: go on after the last cursor";
+    Answer::rejected(coded("SLOW_CONSUMER", message))
+}

@@ -1,0 +1,68 @@
+//! How many sockets a viewer has open on this node.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+/// Sockets by viewer; all that nobody is signed in on count as one viewer's.
+type Taken = HashMap<Option<Uuid>, usize>;
+
+/// Counts the sockets of each viewer. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Seats(Arc<Mutex<Taken>>);
+
+/// A socket that counts; free when dropped.
+pub(super) struct Seat {
+    seats: Seats,
+    viewer: Option<Uuid>,
+}
+
+impl Seats {
+    /// A seat for another socket, if the viewer has fewer than these many.
+    pub(super) fn take(&self, viewer: Option<Uuid>, most: usize) -> Option<Seat> {
+        let mut taken = self.lock();
+        let count = taken.entry(viewer).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { seats: self.clone(), viewer })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        if let Some(count) = taken.get_mut(&self.viewer) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.viewer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_counted_for_each_viewer_and_free_again() {
+        let (seats, viewer) = (Seats::default(), Some(Uuid::nil()));
+        let first = seats.take(viewer, 2);
+        let second = seats.take(viewer, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(seats.take(viewer, 2).is_none());
+        assert!(seats.take(None, 2).is_some());
+        drop(first);
+        assert!(seats.take(viewer, 2).is_some());
+        drop(second);
+        assert!(seats.lock().is_empty());
+    }
+}
