@@ -15,6 +15,7 @@ mod error;
 mod fanout;
 mod graphql;
 mod limits;
+mod listen;
 mod track;
 mod transport;
 mod views;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use auth::{Auth, TOKEN_LASTS, Tokens};
 pub use cursor::Cursors;
 pub use limits::Limits;
+pub use listen::{listen, serve};
 
 /// What the edge stands on.
 pub struct Context {

@@ -12,7 +12,6 @@ use ingest::language::Vader;
 use ingest::reactions::Reactions;
 use projections::{Bookmark, Changes, LiveLane, Progress, Source, Tail, read_models};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -96,10 +95,9 @@ impl TestServer {
             database: pool,
         };
         let router = api::router(context, drain.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = axum::serve(listener, router).with_graceful_shutdown(drain.clone().cancelled_owned());
-        serving.spawn(server.into_future());
+        serving.spawn(api::serve(listener, router, drain.clone()));
         Self { address, users, drain, serving, followers, following, writers, writing }
     }
 

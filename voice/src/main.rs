@@ -16,7 +16,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use commands::Users;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -73,7 +72,7 @@ async fn run(command: Command) -> Result<()> {
 
 async fn serve(roles: Roles, args: &RoleArgs, shutdown: CancellationToken) -> Result<()> {
     let listen = args.common.listen.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    let listener = api::listen(listen).with_context(|| format!("listening on {listen}"))?;
     let database = commands::connect(&args.database.database_url, args.common.database_connections).await?;
     let node = Node::start(roles, database.clone(), &args.common).await?;
     terminal::say(format_args!("ready on http://{}", listener.local_addr()?));

@@ -118,9 +118,7 @@ impl Node {
     /// Serves HTTP until `shutdown` fires, then stops everything in order.
     pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
         let drain = self.drain;
-        let draining = drain.clone().cancelled_owned();
-        let mut server =
-            tokio::spawn(axum::serve(listener, self.router).with_graceful_shutdown(draining).into_future());
+        let mut server = tokio::spawn(api::serve(listener, self.router, drain.clone()));
         let served = tokio::select! {
             served = &mut server => Some(served),
             () = shutdown.cancelled() => None,

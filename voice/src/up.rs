@@ -21,7 +21,7 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<()>
     let listen = args.common.listen.listen;
     // Before anything is started: a wrong path and a taken port are the most likely mistakes.
     let conversations = args.import.as_deref().map(import::read).transpose()?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    let listener = api::listen(listen).with_context(|| format!("listening on {listen}"))?;
     let (server, url) = match &args.database_url {
         Some(url) => (None, url.clone()),
         None => {

@@ -11,6 +11,9 @@ use super::protocol::SUBPROTOCOL;
 use super::{Endpoint, http, socket};
 use crate::graphql::TraceParent;
 
+/// What is read from a socket at once, in bytes: allocated for each socket, and most of what clients say is short.
+const READ_BYTES: usize = 2 * 1024;
+
 /// GET is a query, unless it asks for a WebSocket.
 pub(super) async fn upgrade_or_get(
     State(endpoint): State<Endpoint>,
@@ -28,6 +31,7 @@ pub(super) async fn upgrade_or_get(
     let authorization = header(AUTHORIZATION.as_str());
     let trace = header("traceparent").as_deref().and_then(TraceParent::parse);
     upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(endpoint.limits.message_bytes)
         .max_frame_size(endpoint.limits.message_bytes)
         .protocols([SUBPROTOCOL])
