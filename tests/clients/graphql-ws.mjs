@@ -1,6 +1,6 @@
 // npm `graphql-ws`: everything over one WebSocket.
 import { createClient } from 'graphql-ws'
-import { play } from './scenario.mjs'
+import { failed, play } from './scenario.mjs'
 import { resumingSocket } from './socket.mjs'
 
 const { socket, token } = resumingSocket(createClient)
@@ -22,16 +22,7 @@ await play({
   query: once,
   mutate: once,
   subscribe: (query, variables, next) =>
-    socket.subscribe(
-      { query, variables },
-      {
-        next: result => next(result.data),
-        error: error => {
-          throw new Error('the subscription has failed', { cause: error })
-        },
-        complete: () => {},
-      },
-    ),
+    socket.subscribe({ query, variables }, { next: result => next(result.data), error: failed, complete: failed }),
   end: () => socket.dispose(),
   summary: () => ({ signIns: token.signIns }),
 })

@@ -1,8 +1,8 @@
 // What every client is put through. A client brings:
 //
 //   query(document, variables), mutate(document, variables)   a promise of the data
-//   subscribe(document, variables, next)                      calls `next` with the data of each payload, and `variables`
-//                                                             with the cursor to go on from, wherever the line is cut;
+//   subscribe(document, variables, next)                      calls `next` with the data of each payload, and goes on
+//                                                             after the last cursor wherever the line is cut; returns
 //                                                             a function that ends the subscription
 //   end()                                                     closes what is open
 //   summary()                                                 what else the test wants to know
@@ -30,6 +30,15 @@ const TYPES = ['call.initiated', 'transcript.segment_added']
 /** Variables of the subscription, from a cursor on. */
 export const from = after => ({ subjectId: callId, types: TYPES, after })
 
+let playing = true
+
+/** A subscription that ends, or fails, while nobody has ended it. */
+export function failed(error) {
+  if (!playing) return
+  console.error('the subscription is over', error)
+  process.exit(1)
+}
+
 export async function play({ query, mutate, subscribe, end, summary = () => ({}) }) {
   const stop = subscribe(EVENTS, from(null), data => say({ event: data.events.event }))
 
@@ -49,6 +58,7 @@ export async function play({ query, mutate, subscribe, end, summary = () => ({})
     const words = { speaker: 'AGENT', beginMs: 0, endMs: 500, text: 'Still there?', model: 'm' }
     await command('addTranscriptSegment', ADD_SEGMENT, words)
   }
+  playing = false
   stop()
   await end()
   say({ summary: await summary() })
