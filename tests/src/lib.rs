@@ -7,9 +7,13 @@ pub mod database;
 pub mod graphql;
 pub mod kafka;
 pub mod process;
+pub mod proxy;
+pub mod script;
 pub mod server;
 
 pub use database::TestDatabase;
 pub use graphql::{Client, Command, Refusal, Subscription};
 pub use process::Voice;
+pub use proxy::Proxy;
+pub use script::Script;
 pub use server::TestServer;

@@ -171,14 +171,14 @@ fn program() -> PathBuf {
 
 /// Lines of a stream, read by a thread.
 #[derive(Clone)]
-struct Lines {
+pub(crate) struct Lines {
     lines: Arc<Mutex<Vec<String>>>,
     /// Moves with each line; its sender ends with the stream.
     moved: watch::Receiver<()>,
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
         let (sender, moved) = watch::channel(());
         let lines = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&lines);
@@ -191,12 +191,12 @@ impl Lines {
         Self { lines, moved }
     }
 
-    fn read<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
         read(&self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is looked for, as soon as it is there; `None`: the stream ended without it, or it takes too long.
-    async fn wait_for<T>(&self, mut look: impl FnMut(&[String]) -> Option<T>) -> Option<T> {
+    pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut(&[String]) -> Option<T>) -> Option<T> {
         let mut moved = self.moved.clone();
         let looking = async {
             loop {
@@ -214,8 +214,13 @@ impl Lines {
 
     /// Waits for the end of the stream; `false`: it takes too long.
     async fn closed(&self) -> bool {
+        self.closed_within(WITHIN).await
+    }
+
+    /// The same, with another limit.
+    pub(crate) async fn closed_within(&self, limit: Duration) -> bool {
         let mut moved = self.moved.clone();
         let closing = async { while moved.changed().await.is_ok() {} };
-        tokio::time::timeout(WITHIN, closing).await.is_ok()
+        tokio::time::timeout(limit, closing).await.is_ok()
     }
 }

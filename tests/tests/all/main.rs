@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod changes;
+mod clients;
 mod event_store;
 mod feed;
 mod main_job;

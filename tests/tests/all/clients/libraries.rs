@@ -1,0 +1,35 @@
+//! Each client library: query, command, subscription; interrupted, and going on without a gap.
+
+use domain::permission::Role;
+
+use super::World;
+use super::interrupted::{Expected, comes_back};
+
+async fn of(script: &str, sign_ins: u64, sees_codes: bool) {
+    comes_back(World::new(Role::Supervisor).await, script, Expected { sign_ins, sees_codes }).await;
+}
+
+#[tokio::test]
+async fn graphql_ws() {
+    of("graphql-ws.mjs", 2, true).await;
+}
+
+#[tokio::test]
+async fn graphql_sse() {
+    of("graphql-sse.mjs", 2, false).await;
+}
+
+#[tokio::test]
+async fn apollo_over_http_and_websocket() {
+    of("apollo.mjs", 4, true).await;
+}
+
+#[tokio::test]
+async fn urql_over_http_and_websocket() {
+    of("urql-ws.mjs", 4, true).await;
+}
+
+#[tokio::test]
+async fn urql_over_fetch_alone() {
+    of("urql-sse.mjs", 2, false).await;
+}

@@ -1,0 +1,67 @@
+//! Real clients from npm and PyPI against the server: the audit of GraphQL over HTTP, five GraphQL clients that come back
+//! after every kind of interruption, linters of the schema, and a fuzzer of the whole schema.
+
+mod audit;
+mod interrupted;
+mod libraries;
+
+use std::path::Path;
+use std::time::Duration;
+
+use api::Limits;
+use commands::User;
+use domain::permission::Role;
+use tests::server::PASSWORD;
+use tests::{Client, Proxy, Script, TestDatabase, TestServer};
+use uuid::Uuid;
+
+/// A server behind a line that can be cut, and somebody whose token can be revoked.
+struct World {
+    database: TestDatabase,
+    server: TestServer,
+    proxy: Proxy,
+    user: User,
+    /// Somebody else, who is never interrupted.
+    other: Client,
+    call_id: Uuid,
+}
+
+impl World {
+    async fn new(role: Role) -> Self {
+        let database = TestDatabase::new().await;
+        // A revoked token is noticed at once.
+        let limits = Limits { recheck_every: Duration::from_millis(50), ..Limits::default() };
+        let server = TestServer::start_with(&database, limits).await;
+        let proxy = Proxy::to(server.address).await;
+        let user = server.user(role, None, &[]).await;
+        let other = server.signed_in(Role::Supervisor).await;
+        Self { database, server, proxy, user, other, call_id: Uuid::now_v7() }
+    }
+
+    /// A script of `tests/clients` that talks to the server over the line, signed in as the user.
+    fn script(&self, name: &str) -> Script {
+        self.run(Path::new(name))
+    }
+
+    fn run(&self, script: &Path) -> Script {
+        let url = format!("http://{}/graphql", self.proxy.address);
+        let environment = [
+            ("VOICE_URL", url.as_str()),
+            ("VOICE_EMAIL", &self.user.email),
+            ("VOICE_PASSWORD", PASSWORD),
+            ("VOICE_CALL", &self.call_id.to_string()),
+        ];
+        Script::start::<&str>(script, &[], &environment)
+    }
+
+    /// Makes every token of the user worthless; signing in gives a good one.
+    async fn revoke(&self) {
+        self.server.users.set_role(self.user.id, self.user.role, &[]).await.unwrap();
+    }
+
+    /// The end of the test: everything ends in order.
+    async fn end(self) {
+        self.server.stop().await;
+        drop(self.database);
+    }
+}
