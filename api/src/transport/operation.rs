@@ -82,7 +82,11 @@ fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> Option<O
     match (&document.operations, name) {
         (DocumentOperations::Single(operation), _) => Some(operation.node.ty),
         (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).map(|found| found.node.ty),
-        (DocumentOperations::Multiple(_), None) => None,
+        // The only operation is meant also where it has a name and the request gives none.
+        (DocumentOperations::Multiple(operations), None) => match operations.values().collect::<Vec<_>>()[..] {
+            [only] => Some(only.node.ty),
+            _ => None,
+        },
     }
 }
 
