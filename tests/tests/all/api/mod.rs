@@ -3,6 +3,7 @@
 mod boards;
 mod call;
 mod events;
+mod fanout;
 mod guards;
 mod idempotency;
 mod input;
