@@ -1,0 +1,270 @@
+//! What it costs to push one dashboard to many, against a raw WebSocket broadcast of the same bytes, in one run.
+//!
+//! `DATABASE_URL=... cargo bench -p tests --bench fanout` prints a Markdown table. Server, broadcast and clients are
+//! processes of their own, so that clients cost the same in both. Figures differ from machine to machine; ratios are what
+//! counts. `-- --quick` is a smoke run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
+
+mod child;
+mod clients;
+mod servers;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use child::Child;
+use serde_json::{Value, json};
+use tests::Client;
+use uuid::Uuid;
+
+/// How much is measured.
+struct Size {
+    runs: usize,
+    pushes: usize,
+    sockets: usize,
+    idle: [usize; 2],
+    fast: usize,
+    stuck: usize,
+    paced: usize,
+}
+
+const FULL: Size =
+    Size { runs: 5, pushes: 20, sockets: 2_000, idle: [500, 2_500], fast: 1_000, stuck: 1_000, paced: 200 };
+const QUICK: Size = Size { runs: 1, pushes: 5, sockets: 100, idle: [50, 150], fast: 50, stuck: 50, paced: 40 };
+/// Time between two paced changes.
+const PACE: Duration = Duration::from_millis(50);
+/// Changes after which a client that reads nothing takes nothing more: its buffers and the kernel's are full.
+const UNTIL_STUCK: usize = 400;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 20_000, 20_000).unwrap();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => servers::voice().await,
+        ["broadcast", frame] => servers::broadcast(frame.to_owned()).await,
+        ["watch", kind, address, token, sockets] => {
+            clients::watch(kind, address.parse().unwrap(), token, sockets.parse().unwrap()).await;
+        }
+        _ => compare(if arguments.iter().any(|a| a == "--quick") { QUICK } else { FULL }).await,
+    }
+}
+
+/// The system under measurement, and somebody who changes its dashboard.
+struct World {
+    server: Child,
+    client: Client,
+    address: String,
+    token: String,
+    waiting: Vec<Uuid>,
+    queued: usize,
+}
+
+impl World {
+    async fn new() -> Self {
+        let mut server = Child::start(&["serve"]);
+        let (address, token) = (server.line().await, server.line().await);
+        let client = Client::new(address.parse().unwrap(), Some(token.clone()));
+        Self { server, client, address, token, waiting: Vec::new(), queued: 0 }
+    }
+
+    /// Makes calls that can be queued later.
+    async fn calls(&mut self, count: usize) {
+        while self.waiting.len() < count {
+            let call_id = Uuid::now_v7();
+            let input =
+                json!({ "callId": call_id, "direction": "INBOUND", "from": "+14155552671", "to": "+14155550100" });
+            self.client.accepted("initiateCall", input).await;
+            self.waiting.push(call_id);
+        }
+    }
+
+    /// Changes the dashboard by one event.
+    async fn change(&mut self) {
+        let call_id = self.waiting.pop().expect("a call to queue");
+        self.client.accepted("queueCall", json!({ "callId": call_id, "queue": "sales" })).await;
+        self.queued += 1;
+    }
+
+    fn watchers(&self, kind: &str, sockets: usize) -> Child {
+        Child::start(&["watch", kind, &self.address, &self.token, &sockets.to_string()])
+    }
+
+    /// The text of a push as it goes over the wire.
+    async fn frame(&self) -> String {
+        let mut subscription = self.client.subscribe(clients::DASHBOARD, json!({})).await;
+        let payload: Value = json!({ "data": subscription.next().await });
+        json!({ "id": "1", "type": "next", "payload": payload }).to_string()
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn now_us() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+/// Messages a second between the first and the last reception of a push, and the server's CPU time for each, microseconds.
+struct Delivery {
+    rate: Vec<f64>,
+    cpu_us: Vec<f64>,
+}
+
+async fn compare(size: Size) {
+    println!("| what | ours | ceiling | ratio | target |\n|---|---|---|---|---|");
+    deliveries(&size).await;
+    memory(&size).await;
+    stuck_readers(&size).await;
+}
+
+async fn deliveries(size: &Size) {
+    let mut world = World::new().await;
+    let frame = world.frame().await;
+    let mut raw = Child::start(&["broadcast", &frame]);
+    let raw_address = raw.line().await;
+    let sockets = size.sockets.to_string();
+    let mut ours_watch = world.watchers("ours", size.sockets);
+    let mut raw_watch = Child::start(&["watch", "raw", &raw_address, "-", &sockets]);
+    ours_watch.expect("ready").await;
+    raw_watch.expect("ready").await;
+    let (mut ours, mut ceiling) =
+        (Delivery { rate: vec![], cpu_us: vec![] }, Delivery { rate: vec![], cpu_us: vec![] });
+    for run in 0..=size.runs {
+        let (mut ours_rate, mut raw_rate) = (Vec::new(), Vec::new());
+        world.calls(size.pushes).await;
+        settle(&mut ours_watch).await;
+        let cpu = world.server.cpu_us();
+        for _ in 0..size.pushes {
+            ours_watch.tell("count");
+            ours_watch.expect("counting").await;
+            world.change().await;
+            ours_rate.push(rate(&ours_watch.line().await, size.sockets));
+        }
+        let ours_cpu = world.server.cpu_us() - cpu;
+        let cpu = raw.cpu_us();
+        for _ in 0..size.pushes {
+            raw_watch.tell("count");
+            raw_watch.expect("counting").await;
+            raw.tell("push");
+            raw_rate.push(rate(&raw_watch.line().await, size.sockets));
+        }
+        let raw_cpu = raw.cpu_us() - cpu;
+        // The first run warms up.
+        if run > 0 {
+            let messages = (size.pushes * size.sockets) as f64;
+            ours.rate.push(median(ours_rate));
+            ceiling.rate.push(median(raw_rate));
+            ours.cpu_us.push(ours_cpu / messages);
+            ceiling.cpu_us.push(raw_cpu / messages);
+        }
+    }
+    let (rate, raw_rate) = (median(ours.rate), median(ceiling.rate));
+    println!(
+        "| one dashboard to {sockets} sockets, messages a second from first to last reception, against a raw WebSocket \
+         broadcast of the same {} bytes | {rate:.0} | {raw_rate:.0} | {:.2} | at least 0.8 |",
+        frame.len(),
+        rate / raw_rate
+    );
+    let (cpu, raw_cpu) = (median(ours.cpu_us), median(ceiling.cpu_us));
+    println!(
+        "| CPU time of the server for each message, microseconds; ours with command, projection and resolution \
+         | {cpu:.1} | {raw_cpu:.1} | {:.2} | - |",
+        cpu / raw_cpu
+    );
+}
+
+/// Waits until nothing is on its way any more.
+async fn settle(watch: &mut Child) {
+    let mut before = String::new();
+    loop {
+        watch.tell("total");
+        let now = watch.line().await;
+        if now == before {
+            return;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn rate(line: &str, sockets: usize) -> f64 {
+    let took_us: f64 = line.parse().expect("microseconds");
+    (sockets - 1) as f64 / took_us.max(1.0) * 1e6
+}
+
+async fn memory(size: &Size) {
+    let mut world = World::new().await;
+    let mut resident = Vec::new();
+    let mut watching = Vec::new();
+    let mut open = 0;
+    for count in size.idle {
+        let mut watch = world.watchers("ours", count - open);
+        watch.expect("ready").await;
+        settle(&mut watch).await;
+        // All have seen a push as well: what its writing needed is counted.
+        world.calls(1).await;
+        world.change().await;
+        settle(&mut watch).await;
+        watching.push(watch);
+        open = count;
+        resident.push(world.server.resident_kib());
+    }
+    let each = (resident[1] - resident[0]) / (size.idle[1] - size.idle[0]) as f64;
+    println!(
+        "| resident memory for each idle subscriber, KiB, from {} to {} | {each:.1} | - | - | at most 12 |",
+        size.idle[0], size.idle[1]
+    );
+}
+
+async fn stuck_readers(size: &Size) {
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let mut world = World::new().await;
+    let mut fast = world.watchers("ours", size.fast);
+    fast.expect("ready").await;
+    for _ in 0..size.runs.min(3) {
+        alone.push(paced(&mut world, &mut fast, size).await);
+    }
+    let mut stuck = world.watchers("stuck", size.stuck);
+    stuck.expect("ready").await;
+    world.calls(UNTIL_STUCK).await;
+    for _ in 0..UNTIL_STUCK {
+        world.change().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    settle(&mut fast).await;
+    for _ in 0..size.runs.min(3) {
+        beside.push(paced(&mut world, &mut fast, size).await);
+    }
+    for (name, pick) in [("p50", 0), ("p99", 1)] {
+        let of = |runs: &[[f64; 2]]| median(runs.iter().map(|run| run[pick]).collect());
+        let (alone, beside) = (of(&alone), of(&beside));
+        let target = if pick == 1 { "at most 1.2" } else { "-" };
+        println!(
+            "| command to reception by {} sockets beside {} that read nothing, against without these, {name}, ms \
+             | {beside:.1} | {alone:.1} | {:.2} | {target} |",
+            size.fast,
+            size.stuck,
+            beside / alone
+        );
+    }
+}
+
+/// Latencies at a fixed pace, from the moment a change was due to its reception: p50 and p99, milliseconds.
+async fn paced(world: &mut World, fast: &mut Child, size: &Size) -> [f64; 2] {
+    world.calls(size.paced).await;
+    settle(fast).await;
+    let begin = now_us() + 200_000;
+    let pace = u64::try_from(PACE.as_micros()).unwrap();
+    fast.tell(&format!("latency {begin} {pace} {} {}", world.queued, size.paced));
+    fast.expect("measuring").await;
+    for n in 0..size.paced {
+        let due = begin + pace * n as u64;
+        tokio::time::sleep(Duration::from_micros(due.saturating_sub(now_us()))).await;
+        world.change().await;
+    }
+    let line = fast.line().await;
+    let (p50, p99) = line.split_once(' ').expect("two percentiles");
+    [p50.parse().unwrap(), p99.parse().unwrap()]
+}
