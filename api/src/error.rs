@@ -15,6 +15,15 @@ pub(crate) mod code {
     pub(crate) const NOT_FOUND: &str = "NOT_FOUND";
     pub(crate) const UNAVAILABLE: &str = "UNAVAILABLE";
     pub(crate) const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
+    pub(crate) const GRAPHQL_PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
+    pub(crate) const GRAPHQL_VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+    pub(crate) const OPERATION_RESOLUTION_FAILURE: &str = "OPERATION_RESOLUTION_FAILURE";
+    pub(crate) const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
+    pub(crate) const PERSISTED_QUERY_HASH_MISMATCH: &str = "PERSISTED_QUERY_HASH_MISMATCH";
+    pub(crate) const COMPLEXITY_LIMIT: &str = "COMPLEXITY_LIMIT";
+    pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
+    pub(crate) const OPERATION_TIMEOUT: &str = "OPERATION_TIMEOUT";
+    pub(crate) const TOO_MANY_ERRORS: &str = "TOO_MANY_ERRORS";
 }
 
 /// An error with a code.
@@ -29,6 +38,41 @@ pub(crate) fn bad_input(field: &str, reason: &str, message: impl std::fmt::Displ
         extensions.set("reason", reason);
         extensions.set("field", field);
     })
+}
+
+/// More than one operation may ask for: which limit, and its value.
+pub(crate) fn beyond_limit(limit: &'static str, most: usize) -> Error {
+    let words = limit.to_lowercase().replace('_', " ");
+    Error::new(format!("this asks for too much: its {words} may be {most} at most")).extend_with(|_, extensions| {
+        extensions.set("code", code::COMPLEXITY_LIMIT);
+        extensions.set("reason", limit);
+        extensions.set("limit", most);
+    })
+}
+
+/// The viewer has spent all points.
+pub(crate) fn rate_limited(wait: std::time::Duration) -> Error {
+    Error::new("too much was asked for in a short time").extend_with(|_, extensions| {
+        extensions.set("code", code::RATE_LIMITED);
+        extensions.set("retryAfterMs", retry_after_ms(wait));
+    })
+}
+
+fn retry_after_ms(wait: std::time::Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// An operation took too long and was given up.
+pub(crate) fn timed_out(most: std::time::Duration, changes: bool) -> Error {
+    let message = format!("not done within {} ms", most.as_millis());
+    coded(
+        code::OPERATION_TIMEOUT,
+        if changes {
+            format!("{message}; it may still be done: send it again under the same command id")
+        } else {
+            message
+        },
+    )
 }
 
 /// Nobody is signed in.

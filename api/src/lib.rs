@@ -20,8 +20,6 @@ mod track;
 mod transport;
 mod views;
 
-use std::sync::Arc;
-
 use axum::Router;
 use chrono_tz::Tz;
 use commands::{Database, EventStore};
@@ -60,6 +58,8 @@ pub struct Context {
 pub fn router(context: Context, shutdown: CancellationToken) -> Router {
     let Context { store, database, changes, tail, live, auth, cursors, zone, limits } = context;
     let schema = graphql::builder(&limits)
+        // Every rule of the language was asked when the document was read.
+        .validation_mode(async_graphql::ValidationMode::Fast)
         .data(store)
         .data(views::Views { database, changes, tail })
         .data(auth.clone())
@@ -68,14 +68,7 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
         .data(graphql::Zone(zone))
         .data(limits.clone())
         .finish();
-    transport::router(transport::Endpoint {
-        schema,
-        auth: Arc::new(auth),
-        limits: Arc::new(limits),
-        fanout: fanout::Fanout::default(),
-        seats: transport::Seats::default(),
-        shutdown,
-    })
+    transport::router(transport::Endpoint::new(schema, auth, limits, shutdown))
 }
 
 /// The schema in its own language, with descriptions.

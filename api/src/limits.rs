@@ -7,12 +7,32 @@ use std::time::Duration;
 pub struct Limits {
     /// Largest request body, in bytes.
     pub body_bytes: usize,
+    /// Most tokens of a document, counted before it is parsed.
+    pub tokens: usize,
     /// Deepest document. The deepest useful one, a page of calls with legs, has 6 levels; introspection has 13.
     pub depth: usize,
-    /// Most points of one document: a field counts 1, a page its nodes.
-    pub complexity: usize,
-    /// Most directives on one field.
+    /// Most aliases of an operation, wherever they stand; each use of a fragment counts its own.
+    pub aliases: usize,
+    /// Most fields at the root of an operation. Of a subscription, the language allows one.
+    pub root_fields: usize,
+    /// Most fields of an operation once its fragments are written out.
+    pub fields: usize,
+    /// Most directives in one place: on a field, a fragment or an operation.
     pub directives: usize,
+    /// Most points of one operation: a field counts 1, a page its nodes.
+    pub complexity: usize,
+    /// Points that a viewer regains in a minute; who is not signed in is counted by the address.
+    pub points_per_minute: u32,
+    /// Points that a viewer can spend at once.
+    pub points_burst: u32,
+    /// How long a query or a mutation may take.
+    pub execution_time: Duration,
+    /// Most errors told in one answer.
+    pub errors: usize,
+    /// Documents that are kept parsed.
+    pub documents: usize,
+    /// Text of the documents that are kept parsed, in bytes; parsed, a document takes some twenty times its text.
+    pub documents_bytes: usize,
     /// Largest message from a client on a WebSocket, in bytes.
     pub message_bytes: usize,
     /// How long a client may take to send `connection_init`.
@@ -34,9 +54,19 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 256 * 1024,
+            tokens: 2_000,
             depth: 15,
-            complexity: 2_000,
+            aliases: 30,
+            root_fields: 20,
+            fields: 2_000,
             directives: 5,
+            complexity: 2_000,
+            points_per_minute: 600_000,
+            points_burst: 100_000,
+            execution_time: Duration::from_secs(10),
+            errors: 50,
+            documents: 1_000,
+            documents_bytes: 2 * 1024 * 1024,
             message_bytes: 64 * 1024,
             init_within: Duration::from_secs(10),
             sockets_per_viewer: 1_000,

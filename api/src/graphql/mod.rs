@@ -42,6 +42,10 @@ impl TraceParent {
     }
 }
 
+/// Selections inside one another; every selection has a bracket, of which a document may have fewer open at once, but
+/// fragments may use one another.
+const RECURSION_MAX: usize = 128;
+
 /// Questions.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(
@@ -80,10 +84,10 @@ pub(crate) struct Subscription(
 /// The schema without what its resolvers need.
 pub(crate) type VoiceSchema = Schema<Query, Mutation, Subscription>;
 
-/// The schema, to be given its data.
+/// The schema, to be given its data. Its documents are measured before (`transport::documents`); the executor's own bounds
+/// stand behind that.
 pub(crate) fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .limit_depth(limits.depth)
-        .limit_complexity(limits.complexity)
+        .limit_recursive_depth(RECURSION_MAX)
         .limit_directives(limits.directives)
 }

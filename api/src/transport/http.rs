@@ -2,16 +2,18 @@
 //! npm `graphql-http` expects.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Query, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::answer::Fault;
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, execute, prepare};
 use super::{Endpoint, sse};
@@ -22,6 +24,7 @@ use crate::graphql::TraceParent;
 /// Answers an operation sent by POST.
 pub(super) async fn post(
     State(endpoint): State<Endpoint>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -46,12 +49,13 @@ pub(super) async fn post(
         Ok(parameters) => parameters,
         Err(error) => return bad_request(media, format!("the body is no JSON: {error}")),
     };
-    answer(&endpoint, media, &headers, parameters, Method::Post).await
+    answer(&endpoint, media, (&headers, &extensions), parameters, Method::Post).await
 }
 
 /// Answers a query sent by GET. A GET must not change anything, so mutations are refused.
 pub(super) async fn get(
     State(endpoint): State<Endpoint>,
+    extensions: Extensions,
     headers: HeaderMap,
     Query(mut parameters): Query<BTreeMap<String, String>>,
 ) -> Response {
@@ -64,7 +68,7 @@ pub(super) async fn get(
             Some(Err(error)) => return bad_request(media, format!("{key} is no JSON: {error}")),
         }
     }
-    answer(&endpoint, media, &headers, read, Method::Get).await
+    answer(&endpoint, media, (&headers, &extensions), read, Method::Get).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,8 +77,14 @@ enum Method {
     Post,
 }
 
-async fn answer(endpoint: &Endpoint, media: Media, headers: &HeaderMap, parameters: Value, method: Method) -> Response {
-    let caller = match caller(endpoint, headers).await {
+async fn answer(
+    endpoint: &Endpoint,
+    media: Media,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    parameters: Value,
+    method: Method,
+) -> Response {
+    let caller = match caller(endpoint, headers, extensions).await {
         Ok(caller) => caller,
         Err(AuthError::Token) => return respond(media, StatusCode::OK, Answer::rejected(unauthenticated())),
         Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
@@ -102,21 +112,44 @@ async fn answer(endpoint: &Endpoint, media: Media, headers: &HeaderMap, paramete
     send(media, execute(endpoint, prepared.request).await)
 }
 
-async fn caller(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Caller, AuthError> {
+async fn caller(endpoint: &Endpoint, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, AuthError> {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     let viewer = match text(AUTHORIZATION.as_str()) {
         Some(authorization) => Some(endpoint.auth.viewer(authorization).await?),
         None => None,
     };
-    Ok(Caller { viewer, trace: text("traceparent").and_then(TraceParent::parse) })
+    Ok(Caller { viewer, address: address(extensions), trace: text("traceparent").and_then(TraceParent::parse) })
+}
+
+/// Where a request comes from, if the listener tells.
+pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }
 
 fn send(media: Media, answer: Answer) -> Response {
-    let status = match (&answer, media) {
-        (Answer::Executed(_), _) | (Answer::Rejected(_), Media::Json) => StatusCode::OK,
-        (Answer::Rejected(_), Media::GraphQl) => StatusCode::BAD_REQUEST,
+    let fault = match &answer {
+        Answer::Executed(_) => return respond(media, StatusCode::OK, answer),
+        Answer::Rejected(rejection) => rejection.fault,
     };
-    respond(media, status, answer)
+    let status = match (fault, media) {
+        (_, Media::Json) | (Fault::NotPersisted, _) => StatusCode::OK,
+        (Fault::Syntax | Fault::Invalid, Media::GraphQl) => StatusCode::BAD_REQUEST,
+        (Fault::RateLimited(_), Media::GraphQl) => StatusCode::TOO_MANY_REQUESTS,
+        (Fault::Timeout, Media::GraphQl) => StatusCode::GATEWAY_TIMEOUT,
+        (Fault::Internal, Media::GraphQl) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mut response = respond(media, status, answer);
+    match fault {
+        Fault::NotPersisted => {
+            // The next request brings the document: nobody must keep this answer.
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
+        Fault::RateLimited(wait) => {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+        }
+        Fault::Syntax | Fault::Invalid | Fault::Timeout | Fault::Internal => {}
+    }
+    response
 }
 
 /// What an answer is sent as; for an event stream, what its refusal is sent as.

@@ -1,6 +1,11 @@
 //! GraphQL over HTTP, server-sent events and WebSocket, after the specifications: the executor is a library's, what goes over the wire is ours.
 
+mod answer;
+mod budget;
+mod check;
+mod documents;
 mod http;
+mod measure;
 mod negotiation;
 mod operation;
 mod protocol;
@@ -8,6 +13,8 @@ mod running;
 mod seats;
 mod socket;
 mod sse;
+mod tokens;
+mod variables;
 mod websocket;
 
 use std::sync::Arc;
@@ -19,7 +26,10 @@ use axum::response::Html;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use seats::Seats;
+use budget::Budget;
+use check::Checker;
+use documents::Documents;
+use seats::Seats;
 
 use crate::auth::Auth;
 use crate::fanout::Fanout;
@@ -29,13 +39,33 @@ use crate::limits::Limits;
 /// What requests are answered with.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    pub(crate) schema: VoiceSchema,
-    pub(crate) auth: Arc<Auth>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) fanout: Fanout,
-    pub(crate) seats: Seats,
+    schema: VoiceSchema,
+    checker: Arc<Checker>,
+    documents: Arc<Documents>,
+    budget: Arc<Budget>,
+    auth: Arc<Auth>,
+    limits: Arc<Limits>,
+    fanout: Fanout,
+    seats: Seats,
     /// Sockets are closed, to be resumed elsewhere, when it fires.
-    pub(crate) shutdown: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Endpoint {
+    /// An endpoint of a schema in the mode that leaves the rules of the language to the endpoint.
+    pub(crate) fn new(schema: VoiceSchema, auth: Auth, limits: Limits, shutdown: CancellationToken) -> Self {
+        Self {
+            schema,
+            checker: Arc::new(Checker::new(&limits)),
+            documents: Arc::new(Documents::new(&limits)),
+            budget: Arc::new(Budget::new(&limits)),
+            auth: Arc::new(auth),
+            limits: Arc::new(limits),
+            fanout: Fanout::default(),
+            seats: Seats::default(),
+            shutdown,
+        }
+    }
 }
 
 /// `/graphql` (GET, POST, WebSocket) and `/graphiql`.

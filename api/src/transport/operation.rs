@@ -1,14 +1,25 @@
-//! What an operation is, whichever way it comes in, and what its answer is.
+//! What an operation is, whichever way it comes in.
 
-use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
-use async_graphql::{Request, Response, ServerError, Variables};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::{Name, Positioned, Request, Variables};
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::time::timeout;
 
 use super::Endpoint;
+pub(super) use super::answer::Answer;
+use super::answer::Fault;
+use super::budget::Purse;
+use super::documents::{Document, cap, hash, hash_from_hex, not_persisted};
+use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
-use crate::error::code;
+use crate::error::{beyond_limit, code, coded, internal, rate_limited, timed_out};
 use crate::graphql::TraceParent;
 
 /// Who asks.
@@ -16,8 +27,16 @@ use crate::graphql::TraceParent;
 pub(super) struct Caller {
     /// Nobody, when no token was sent.
     pub(super) viewer: Option<Viewer>,
+    /// Where the request or the socket comes from, where that is known.
+    pub(super) address: Option<IpAddr>,
     /// The `traceparent` of the request, or of the socket's upgrade.
     pub(super) trace: Option<TraceParent>,
+}
+
+impl Caller {
+    fn purse(&self) -> Purse {
+        self.viewer.as_ref().map_or_else(|| Purse::of(self.address), |viewer| Purse::User(viewer.user.id))
+    }
 }
 
 /// An operation that may be executed.
@@ -36,130 +55,172 @@ pub(super) enum Refused {
     Document(Answer),
 }
 
-/// Reads the parameters `query`, `operationName`, `variables` and `extensions`, and the document.
-pub(super) fn prepare(_endpoint: &Endpoint, parameters: Value, caller: &Caller) -> Result<Prepared, Refused> {
-    let mut request = read(parameters).map_err(Refused::Parameters)?;
-    let document = match parse_query(&request.query) {
-        Ok(document) => document,
-        Err(error) => return Err(Refused::Document(Answer::of(Response::from_errors(vec![error.into()])))),
-    };
-    let kind = operation_type(&document, request.operation_name.as_deref());
-    request.set_parsed_query(document);
+/// Executes a query or a mutation, within its time.
+pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
+    let changes = changes(&request);
+    let most = endpoint.limits.execution_time;
+    // What a resolver that panicked has left behind is its own: each operation has its own request.
+    let executing = AssertUnwindSafe(endpoint.schema.execute(request)).catch_unwind();
+    match timeout(most, executing).await {
+        Ok(Ok(mut response)) => {
+            cap(&mut response.errors, endpoint.limits.errors);
+            Answer::of(response)
+        }
+        Ok(Err(_)) => Answer::rejected(internal(&Panicked)),
+        Err(_) => Answer::rejected(timed_out(most, changes)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a resolver panicked; what it said went to standard error")]
+struct Panicked;
+
+fn changes(request: &Request) -> bool {
+    let kind = request.data.get(&TypeId::of::<OperationType>()).and_then(|kind| kind.downcast_ref());
+    kind == Some(&OperationType::Mutation)
+}
+
+/// Reads the parameters `query`, `operationName`, `variables` and `extensions`; finds or reads the document; holds the
+/// operation against every limit and takes its points.
+pub(super) fn prepare(endpoint: &Endpoint, parameters: Value, caller: &Caller) -> Result<Prepared, Refused> {
+    let parameters = Parameters::read(parameters).map_err(Refused::Parameters)?;
+    let purse = caller.purse();
+    let prepared = find(endpoint, &parameters).and_then(|document| choose(endpoint, &document, parameters));
+    // Reading what is then refused is work, too.
+    let points = prepared.as_ref().map_or(1, |(_, points)| *points);
+    if let Err(wait) = endpoint.budget.spend(purse, points) {
+        let answer = Answer::rejected_as(Fault::RateLimited(wait), rate_limited(wait));
+        return Err(Refused::Document(answer));
+    }
+    let (mut prepared, _) = prepared.map_err(Refused::Document)?;
     if let Some(viewer) = &caller.viewer {
-        request = request.data(viewer.clone());
+        prepared.request = prepared.request.data(viewer.clone());
     }
     if let Some(trace) = &caller.trace {
-        request = request.data(trace.clone());
+        prepared.request = prepared.request.data(trace.clone());
     }
-    Ok(Prepared { request, kind })
+    Ok(prepared)
 }
 
-fn read(parameters: Value) -> Result<Request, String> {
-    let wrong = |message: &str| Err(message.to_owned());
-    let Value::Object(mut parameters) = parameters else { return wrong("a request is a JSON object") };
-    let query = match parameters.remove("query") {
-        Some(Value::String(query)) => query,
-        _ => return wrong("query must be a string"),
-    };
-    let mut request = Request::new(query);
-    match parameters.remove("operationName") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(name)) => request = request.operation_name(name),
-        Some(_) => return wrong("operationName must be a string"),
-    }
-    match parameters.remove("variables") {
-        None | Some(Value::Null) => {}
-        Some(variables @ Value::Object(_)) => request = request.variables(Variables::from_json(variables)),
-        Some(_) => return wrong("variables must be an object"),
-    }
-    match parameters.remove("extensions") {
-        None | Some(Value::Null | Value::Object(_)) => Ok(request),
-        Some(_) => wrong("extensions must be an object"),
-    }
+struct Parameters {
+    query: Option<String>,
+    /// `sha256Hash` of `extensions.persistedQuery`.
+    persisted: Option<String>,
+    operation_name: Option<String>,
+    variables: Variables,
 }
 
-fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> Option<OperationType> {
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation.node.ty),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).map(|found| found.node.ty),
-        // The only operation is meant also where it has a name and the request gives none.
-        (DocumentOperations::Multiple(operations), None) => match operations.values().collect::<Vec<_>>()[..] {
-            [only] => Some(only.node.ty),
-            _ => None,
-        },
-    }
-}
-
-/// An answer in JSON, told apart by whether the operation was executed at all.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// It was; some fields may have failed. The body.
-    Executed(String),
-    /// It was not: the document or its variables are at fault. The list of errors; there is no `data` entry.
-    Rejected(String),
-}
-
-impl Answer {
-    /// Takes an answer of the executor. Errors that the executor found by itself get a code, too.
-    pub(super) fn of(mut response: Response) -> Self {
-        let no_data = matches!(response.data, async_graphql::Value::Null);
-        let rejected = no_data && !response.errors.is_empty() && response.errors.iter().all(|e| e.path.is_empty());
-        for error in &mut response.errors {
-            add_code(error, rejected);
-        }
-        if rejected { Self::Rejected(to_json(&response.errors)) } else { Self::Executed(to_json(&response)) }
-    }
-
-    /// The answer of a subscription that could not begin: it has the path of its field, and was not executed all the same.
-    pub(super) fn unexecuted(mut response: Response) -> Self {
-        response.errors.iter_mut().for_each(|error| add_code(error, false));
-        Self::Rejected(to_json(&response.errors))
-    }
-
-    /// An error that has nothing to do with a field.
-    pub(super) fn rejected(error: async_graphql::Error) -> Self {
-        let error = error.into_server_error(async_graphql::Pos::default());
-        let mut plain = Map::new();
-        plain.insert("message".to_owned(), json!(error.message));
-        plain.insert("extensions".to_owned(), serde_json::to_value(&error.extensions).unwrap_or_default());
-        Self::Rejected(json!([plain]).to_string())
-    }
-
-    /// The list of errors of an operation that was not executed.
-    pub(super) fn into_errors(self) -> String {
-        match self {
-            Self::Rejected(errors) => errors,
-            Self::Executed(_) => "[]".to_owned(),
-        }
-    }
-
-    /// The body of a response, or the payload of `next`.
-    pub(super) fn into_body(self) -> String {
-        match self {
-            Self::Executed(body) => body,
-            Self::Rejected(errors) => format!("{{\"errors\":{errors}}}"),
-        }
-    }
-}
-
-/// Executes a query or a mutation.
-pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
-    Answer::of(endpoint.schema.execute(request).await)
-}
-
-fn add_code(error: &mut ServerError, rejected: bool) {
-    let extensions = error.extensions.get_or_insert_default();
-    if extensions.get("code").is_none() {
-        let found = match (rejected, error.message.trim_start().starts_with("-->")) {
-            (true, true) => "GRAPHQL_PARSE_FAILED",
-            (true, false) => "GRAPHQL_VALIDATION_FAILED",
-            (false, _) => code::BAD_USER_INPUT,
+impl Parameters {
+    fn read(parameters: Value) -> Result<Self, String> {
+        let wrong = |message: &str| Err(message.to_owned());
+        let Value::Object(mut parameters) = parameters else { return wrong("a request is a JSON object") };
+        let persisted = match parameters.remove("extensions") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(mut extensions)) => match extensions.remove("persistedQuery") {
+                None | Some(Value::Null) => None,
+                Some(persisted) if persisted["version"] != 1 => {
+                    return wrong("extensions.persistedQuery.version must be 1");
+                }
+                Some(persisted) => match persisted["sha256Hash"].as_str() {
+                    Some(hash) => Some(hash.to_owned()),
+                    None => return wrong("extensions.persistedQuery.sha256Hash must be a string"),
+                },
+            },
+            Some(_) => return wrong("extensions must be an object"),
         };
-        extensions.set("code", found);
+        let query = match parameters.remove("query") {
+            Some(Value::String(query)) if persisted.is_none() || !query.is_empty() => Some(query),
+            None | Some(Value::Null | Value::String(_)) if persisted.is_some() => None,
+            _ => return wrong("query must be a string"),
+        };
+        let operation_name = match parameters.remove("operationName") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return wrong("operationName must be a string"),
+        };
+        let variables = match parameters.remove("variables") {
+            None | Some(Value::Null) => Variables::default(),
+            Some(variables @ Value::Object(_)) => Variables::from_json(variables),
+            Some(_) => return wrong("variables must be an object"),
+        };
+        Ok(Self { query, persisted, operation_name, variables })
     }
 }
 
-fn to_json(value: &impl Serialize) -> String {
-    // Maps with text keys, lists, numbers and text: nothing that could fail.
-    serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
+/// The document that is meant, read once and kept.
+fn find(endpoint: &Endpoint, parameters: &Parameters) -> Result<Arc<Document>, Answer> {
+    let claimed = parameters.persisted.as_deref().map(hash_from_hex);
+    let Some(text) = &parameters.query else {
+        let known = claimed.flatten().and_then(|hash| endpoint.documents.get(&hash));
+        return known.ok_or_else(|| Answer::rejected_as(Fault::NotPersisted, not_persisted()));
+    };
+    let hash = hash(text);
+    if claimed.is_some_and(|claimed| claimed != Some(hash)) {
+        let error = coded(code::PERSISTED_QUERY_HASH_MISMATCH, "the hash is not the document's");
+        return Err(Answer::rejected(error));
+    }
+    if let Some(known) = endpoint.documents.get(&hash) {
+        return Ok(known);
+    }
+    let document = Arc::new(Document::read(text.clone(), &endpoint.limits, &endpoint.checker)?);
+    endpoint.documents.put(hash, Arc::clone(&document));
+    Ok(document)
+}
+
+/// The operation of a document that is meant, and its points.
+fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> Result<(Prepared, usize), Answer> {
+    let (name, operation) = operation(&document.parsed, parameters.operation_name.as_deref()).ok_or_else(|| {
+        let message = match &parameters.operation_name {
+            Some(_) => "the document has no operation of this name",
+            None => "the document has several operations: operationName must say which one",
+        };
+        Answer::rejected(coded(code::OPERATION_RESOLUTION_FAILURE, message))
+    })?;
+    let kind = operation.node.ty;
+    let mut operation = operation.clone();
+    let variables = settle(&operation.node, parameters.variables)?;
+    // The executor would add up the points of all operations.
+    let with = |operation: Positioned<OperationDefinition>, fragments| {
+        let operations = match name {
+            Some(name) => DocumentOperations::Multiple(HashMap::from([(name.clone(), operation)])),
+            None => DocumentOperations::Single(operation),
+        };
+        ExecutableDocument { operations, fragments }
+    };
+    let fragments = document.parsed.fragments.clone();
+    if !variables.is_empty() {
+        let chosen = with(operation.clone(), fragments.clone());
+        endpoint.checker.accepts(chosen, variables.clone(), name.cloned()).map_err(|mut errors| {
+            cap(&mut errors, endpoint.limits.errors);
+            Answer::errors(&errors)
+        })?;
+    }
+    let mut fragments = fragments;
+    leave_out_omitted(&mut fragments, &mut operation, &variables);
+    let chosen = with(operation, fragments);
+    let cost = endpoint.checker.cost(chosen.clone(), variables.clone(), name.cloned());
+    let points = cost.map_err(|errors| Answer::errors(&errors))?;
+    if points > endpoint.limits.complexity {
+        return Err(Answer::rejected(beyond_limit("COST", endpoint.limits.complexity)));
+    }
+    let mut request = Request::new(document.text.clone()).variables(variables).data(kind);
+    request.operation_name = name.map(ToString::to_string);
+    request.set_parsed_query(chosen);
+    Ok((Prepared { request, kind: Some(kind) }, points))
+}
+
+fn operation<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Option<(Option<&'a Name>, &'a Positioned<OperationDefinition>)> {
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Some((None, operation)),
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+            operations.iter().next().map(|(name, operation)| (Some(name), operation))
+        }
+        (DocumentOperations::Multiple(operations), Some(name)) => {
+            operations.get_key_value(name).map(|(name, operation)| (Some(name), operation))
+        }
+        _ => None,
+    }
 }

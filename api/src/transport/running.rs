@@ -26,7 +26,7 @@ pub(super) fn run(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewe
     } else {
         lane.spawn(async move {
             match execute(&endpoint, request).await {
-                Answer::Rejected(errors) => filled.finish(Ending::Errors(errors)),
+                Answer::Rejected(errors) => filled.finish(Ending::Errors(errors.into())),
                 Answer::Executed(body) => {
                     filled.push(Arc::new(Frame { body, shown: Shown::default() })).await;
                     filled.finish(Ending::Complete);
@@ -44,7 +44,7 @@ fn frames(responses: BoxStream<'static, Response>, track: Arc<Track>) -> BoxStre
         let no_stream = matches!(response.data, async_graphql::Value::Null) && !response.errors.is_empty();
         let unexecuted = std::mem::take(&mut first) && no_stream;
         match if unexecuted { Answer::unexecuted(response) } else { Answer::of(response) } {
-            Answer::Rejected(errors) => Err(errors),
+            Answer::Rejected(errors) => Err(errors.into()),
             Answer::Executed(body) => Ok(Frame { body, shown: track.shown() }),
         }
     };
@@ -88,7 +88,7 @@ pub(super) fn answers(
         // One at a time: what is not taken yet can still be replaced by something newer.
         match open.0.take(1).await.into_iter().next()? {
             Out::Next(_, frame) => Some((Answer::Executed(frame.body.clone()), Some(open))),
-            Out::Last(_, Ending::Errors(errors)) => Some((Answer::Rejected(errors), None)),
+            Out::Last(_, Ending::Errors(errors)) => Some((Answer::rejection(errors), None)),
             Out::Last(_, Ending::TooSlow) => Some((too_slow(), None)),
             Out::Last(_, Ending::Complete) | Out::Control(_) => None,
         }

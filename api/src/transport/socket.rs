@@ -25,7 +25,6 @@ use super::seats::Seat;
 use crate::auth::AuthError;
 use crate::error::coded;
 use crate::fanout::{BeginError, Control, Ending, Out, Outbox};
-use crate::graphql::TraceParent;
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(12);
@@ -55,16 +54,10 @@ impl Drop for Session {
 }
 
 /// Serves a socket until one side closes it.
-pub(super) async fn serve(
-    socket: WebSocket,
-    endpoint: Endpoint,
-    authorization: Option<String>,
-    trace: Option<TraceParent>,
-) {
+pub(super) async fn serve(socket: WebSocket, endpoint: Endpoint, authorization: Option<String>, caller: Caller) {
     let agreed = socket.protocol().is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
     let (mut sink, incoming) = socket.split();
     let outbox = Outbox::new(endpoint.limits.queue_bytes);
-    let caller = Caller { viewer: None, trace };
     let mut session =
         Session { endpoint, authorization, caller, acknowledged: false, seat: None, outbox: Arc::clone(&outbox) };
     let closing = if agreed {

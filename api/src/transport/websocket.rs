@@ -2,11 +2,12 @@
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 
+use super::operation::Caller;
 use super::protocol::SUBPROTOCOL;
 use super::{Endpoint, http, socket};
 use crate::graphql::TraceParent;
@@ -17,6 +18,7 @@ const READ_BYTES: usize = 2 * 1024;
 /// GET is a query, unless it asks for a WebSocket.
 pub(super) async fn upgrade_or_get(
     State(endpoint): State<Endpoint>,
+    extensions: Extensions,
     headers: HeaderMap,
     parameters: Query<BTreeMap<String, String>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -25,15 +27,18 @@ pub(super) async fn upgrade_or_get(
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) if asks => return rejection.into_response(),
-        Err(_) => return http::get(State(endpoint), headers, parameters).await,
+        Err(_) => return http::get(State(endpoint), extensions, headers, parameters).await,
     };
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let authorization = header(AUTHORIZATION.as_str());
+    let address = http::address(&extensions);
     let trace = header("traceparent").as_deref().and_then(TraceParent::parse);
     upgrade
         .read_buffer_size(READ_BYTES)
         .max_message_size(endpoint.limits.message_bytes)
         .max_frame_size(endpoint.limits.message_bytes)
         .protocols([SUBPROTOCOL])
-        .on_upgrade(move |socket| socket::serve(socket, endpoint, authorization, trace))
+        .on_upgrade(move |socket| {
+            socket::serve(socket, endpoint, authorization, Caller { viewer: None, address, trace })
+        })
 }

@@ -166,7 +166,9 @@ impl Client {
         let Some(error) = answer["errors"].get(0) else { return Ok(answer["data"].clone()) };
         let message = error["message"].as_str().unwrap_or("an error without a message").to_owned();
         Err(match error["extensions"]["code"].as_str() {
-            Some("UNAVAILABLE" | "INTERNAL_SERVER_ERROR" | "CONFLICT") => Failure::Passing(message),
+            Some("UNAVAILABLE" | "INTERNAL_SERVER_ERROR" | "CONFLICT" | "RATE_LIMITED" | "OPERATION_TIMEOUT") => {
+                Failure::Passing(message)
+            }
             Some("UNAUTHENTICATED") => Failure::Unauthenticated,
             Some("NOT_FOUND") => Failure::NotFound(message),
             _ => Failure::Final(message),
