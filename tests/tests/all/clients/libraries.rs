@@ -1,12 +1,15 @@
 //! Each client library: query, command, subscription; interrupted, and going on without a gap.
 
 use domain::permission::Role;
+use serde_json::json;
 
 use super::World;
 use super::interrupted::{Expected, comes_back};
 
-async fn of(script: &str, sign_ins: u64, sees_codes: bool) {
-    comes_back(World::new(Role::Supervisor).await, script, Expected { sign_ins, sees_codes }).await;
+/// A client of WebSockets is sent away by a close code, one of event streams by a status when it comes back.
+async fn of(script: &str, sign_ins: u64, socket: bool) {
+    let sent_away = if socket { json!({ "closed": 4403 }) } else { json!({ "refused": 401 }) };
+    comes_back(World::new(Role::Supervisor).await, script, Expected { sign_ins, sent_away }).await;
 }
 
 #[tokio::test]
