@@ -1,7 +1,7 @@
 // npm `graphql-sse`: everything as server-sent events, one connection an operation.
 import { createClient } from 'graphql-sse'
 import { failed, play } from './scenario.mjs'
-import { Token, pause, url } from './session.mjs'
+import { Token, pause, tellingFetch, url } from './session.mjs'
 
 const token = new Token()
 const client = createClient({
@@ -10,7 +10,7 @@ const client = createClient({
   retryAttempts: Infinity,
   retry: pause,
   async fetchFn(input, init) {
-    const response = await fetch(input, init)
+    const response = await tellingFetch(input, init)
     if (response.status === 401) token.forget()
     return response
   },

@@ -15,6 +15,13 @@ export const pause = () => new Promise(resolve => setTimeout(resolve, 50))
 /** Tells the test something, as a line of JSON. */
 export const say = line => console.log(JSON.stringify(line))
 
+/** `fetch` that tells of a token that is refused. */
+export async function tellingFetch(input, init) {
+  const response = await fetch(input, init)
+  if (response.status === 401) say({ refused: 401 })
+  return response
+}
+
 /** A token that is kept until it is forgotten; the next one comes from a new sign-in. */
 export class Token {
   #text

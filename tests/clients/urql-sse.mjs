@@ -1,10 +1,10 @@
 // npm `@urql/core` with subscriptions as server-sent events over plain fetch. A stream that ends is no end to it: the next
 // one goes on after the last cursor.
 import { failed, play } from './scenario.mjs'
-import { pause, say } from './session.mjs'
+import { pause, say, tellingFetch } from './session.mjs'
 import { urqlClient } from './urql-client.mjs'
 
-const { client, token, query, mutate } = urqlClient({ fetchSubscriptions: true })
+const { client, token, query, mutate } = urqlClient({ fetchSubscriptions: true, fetch: tellingFetch })
 
 function subscribe(document, variables, next) {
   let running = true

@@ -86,7 +86,11 @@ async fn answer(
 ) -> Response {
     let caller = match caller(endpoint, headers, extensions).await {
         Ok(caller) => caller,
-        Err(AuthError::Token) => return respond(media, StatusCode::OK, Answer::rejected(unauthenticated())),
+        // By this status a client of event streams knows that it needs a new token; the others read the error's code.
+        Err(AuthError::Token) => {
+            let status = if sse::is_wanted(headers) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+            return respond(media, status, Answer::rejected(unauthenticated()));
+        }
         Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
     };
     let prepared = match prepare(endpoint, parameters, &caller) {
@@ -107,7 +111,8 @@ async fn answer(
         return response;
     }
     if sse::is_wanted(headers) {
-        return sse::respond(endpoint, prepared, caller.viewer.as_ref());
+        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), authorization);
     }
     send(media, execute(endpoint, prepared.request).await)
 }

@@ -13,7 +13,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use super::Endpoint;
 use super::operation::{Answer, Prepared};
 use super::running;
-use crate::auth::Viewer;
+use crate::auth::{AuthError, Viewer};
 
 /// A comment is sent after this silence, so that proxies keep the connection and a client that has gone is noticed.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
@@ -27,10 +27,33 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 
 /// Executes an operation as an event stream. Everything that is wrong with it is told in the stream, because a browser's
 /// `EventSource` shows nothing of an answer that is none.
-pub(super) fn respond(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>) -> Response {
+pub(super) fn respond(
+    endpoint: &Endpoint,
+    prepared: Prepared,
+    viewer: Option<&Viewer>,
+    authorization: Option<String>,
+) -> Response {
     let responses = running::answers(endpoint, prepared, viewer);
-    // A stream that is cut off at shutdown ends without `complete`: the client comes back.
-    stream(responses.map(Told::Next).chain(completed()).take_until(endpoint.shutdown.clone().cancelled_owned()))
+    // A stream that is cut off ends without `complete`: the client comes back, and learns then what is wrong.
+    stream(responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), authorization)))
+}
+
+/// Ends at shutdown, and when the token has expired, the account was closed or its rights were changed. A database that
+/// does not answer is no reason to send anybody away.
+async fn cut_off(endpoint: Endpoint, authorization: Option<String>) {
+    let revoked = async {
+        let Some(authorization) = authorization else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(endpoint.limits.recheck_every).await;
+            if matches!(endpoint.auth.viewer(&authorization).await, Err(AuthError::Token)) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = revoked => {}
+        () = endpoint.shutdown.cancelled() => {}
+    }
 }
 
 /// Tells as an event stream that nothing is executed.

@@ -23,8 +23,8 @@ const END_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct Expected {
     /// Sign-ins: one at first and one after the revocation, for each place that keeps a token.
     pub(super) sign_ins: u64,
-    /// Whether the end of a socket is seen, with its code.
-    pub(super) sees_codes: bool,
+    /// What the client says when it is sent away for its token.
+    pub(super) sent_away: Value,
 }
 
 /// Positions of events that others append while the client is being interrupted.
@@ -92,7 +92,8 @@ pub(super) async fn comes_back(world: World, script: &str, expected: Expected) {
     }
     let connections = world.proxy.carried();
     world.revoke().await;
-    renewed(&script, &world, &expected).await;
+    let sent_away = |lines: &[Value]| lines.contains(&expected.sent_away).then_some(());
+    script.wait_for("being sent away for the token", sent_away).await;
     sees_more(&script, "events after the token was revoked").await;
     script.tell("again");
     let added = commanded(&script, 2).await;
@@ -117,14 +118,4 @@ pub(super) async fn comes_back(world: World, script: &str, expected: Expected) {
 async fn sees(script: &Script, position: i64) {
     let is_it = |line: &Value| line["event"]["position"] == json!(position);
     script.wait_for(&format!("position {position}"), |lines| lines.iter().any(is_it).then_some(())).await;
-}
-
-/// Waits until the client was sent away for its token.
-async fn renewed(script: &Script, world: &World, expected: &Expected) {
-    if expected.sees_codes {
-        let sent_away = |line: &Value| line["closed"] == json!(4403);
-        script.wait_for("the socket's end with 4403", |lines| lines.iter().any(sent_away).then_some(())).await;
-    } else {
-        world.proxy.cut();
-    }
 }

@@ -15,6 +15,9 @@ use tests::server::PASSWORD;
 use tests::{Client, Proxy, Script, TestDatabase, TestServer};
 use uuid::Uuid;
 
+/// How long Relay's compiler may take.
+const RELAY_COMPILER_WITHIN: Duration = Duration::from_secs(60);
+
 /// A server behind a line that can be cut, and somebody whose token can be revoked.
 struct World {
     database: TestDatabase,
@@ -24,6 +27,8 @@ struct World {
     /// Somebody else, who is never interrupted.
     other: Client,
     call_id: Uuid,
+    /// What a script finds in its environment beside where to go.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl World {
@@ -35,23 +40,21 @@ impl World {
         let proxy = Proxy::to(server.address).await;
         let user = server.user(role, None, &[]).await;
         let other = server.signed_in(Role::Supervisor).await;
-        Self { database, server, proxy, user, other, call_id: Uuid::now_v7() }
+        Self { database, server, proxy, user, other, call_id: Uuid::now_v7(), environment: Vec::new() }
     }
 
     /// A script of `tests/clients` that talks to the server over the line, signed in as the user.
     fn script(&self, name: &str) -> Script {
-        self.run(Path::new(name))
-    }
-
-    fn run(&self, script: &Path) -> Script {
         let url = format!("http://{}/graphql", self.proxy.address);
-        let environment = [
+        let call_id = self.call_id.to_string();
+        let mut environment = vec![
             ("VOICE_URL", url.as_str()),
             ("VOICE_EMAIL", &self.user.email),
             ("VOICE_PASSWORD", PASSWORD),
-            ("VOICE_CALL", &self.call_id.to_string()),
+            ("VOICE_CALL", &call_id),
         ];
-        Script::start::<&str>(script, &[], &environment)
+        environment.extend(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
+        Script::start::<&str>(Path::new(name), &[], &environment)
     }
 
     /// Makes every token of the user worthless; signing in gives a good one.
