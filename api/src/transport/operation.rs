@@ -66,9 +66,14 @@ pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
             cap(&mut response.errors, endpoint.limits.errors);
             Answer::of(response)
         }
-        Ok(Err(_)) => Answer::rejected(internal(&Panicked)),
+        Ok(Err(_)) => panicked(),
         Err(_) => Answer::rejected(timed_out(most, changes)),
     }
+}
+
+/// What a client is told whose operation panicked.
+pub(super) fn panicked() -> Answer {
+    Answer::rejected(internal(&Panicked))
 }
 
 #[derive(Debug, thiserror::Error)]

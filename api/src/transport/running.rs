@@ -1,5 +1,6 @@
 //! An operation that runs: its answers go into its lane, and a subscription that has caught up joins its equals.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_graphql::Response;
@@ -7,7 +8,7 @@ use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::Endpoint;
-use super::operation::{Answer, Prepared, execute};
+use super::operation::{Answer, Prepared, execute, panicked};
 use crate::auth::Viewer;
 use crate::error::coded;
 use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
@@ -48,7 +49,9 @@ fn frames(responses: BoxStream<'static, Response>, track: Arc<Track>) -> BoxStre
             Answer::Executed(body) => Ok(Frame { body, shown: track.shown() }),
         }
     };
-    responses.map(frame).boxed()
+    // What a resolver that panicked has left behind is its own, and nothing is asked of it any more.
+    let frames = AssertUnwindSafe(responses.map(frame)).catch_unwind();
+    frames.map(|caught| caught.unwrap_or_else(|_| Err(panicked().into_errors()))).boxed()
 }
 
 async fn subscribe(mut source: Source, key: Option<Key>, fanout: Fanout, lane: Lane) {
@@ -108,4 +111,22 @@ impl Drop for Open {
 pub(super) fn too_slow() -> Answer {
     let message = "this client takes too slowly; nothing is lost: go on after the last cursor";
     Answer::rejected(coded("SLOW_CONSUMER", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_panics_ends_with_an_error_that_says_nothing_of_it() {
+        let mut left = 1;
+        let broken = stream::poll_fn(move |_| {
+            assert!(left > 0, "secret");
+            left -= 1;
+            std::task::Poll::Ready(Some(Response::new(async_graphql::Value::from(true))))
+        });
+        let frames: Vec<_> = frames(broken.boxed(), Arc::default()).take(2).collect().await;
+        assert!(frames[0].as_ref().is_ok_and(|frame| frame.body.contains("true")));
+        assert!(frames[1].as_ref().is_err_and(|e| e.contains("INTERNAL_SERVER_ERROR") && !e.contains("secret")));
+    }
 }
