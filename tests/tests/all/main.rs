@@ -14,4 +14,5 @@ mod read_models;
 mod rebuild;
 mod relay;
 mod topic;
+mod transports;
 mod view;

@@ -1,0 +1,5 @@
+//! The transports, sentence by sentence of their protocols, spoken by hand.
+
+mod websocket;
+mod websocket_bounds;
+mod wire;

@@ -1,0 +1,81 @@
+//! Bounds of a socket, each at its value and one past it.
+
+use std::time::Duration;
+
+use api::Limits;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::wire::{EVENTS, Heard, VIEWER, World, complete, subscribe, viewer};
+
+#[tokio::test]
+async fn without_connection_init_in_time_it_closes_4408() {
+    let world = World::with(Limits { init_within: Duration::from_millis(50), ..Limits::default() }).await;
+    assert_eq!(world.open().await.closed().await, 4408);
+    let mut silent = world.open().await;
+    silent.say(json!({ "type": "ping" })).await;
+    assert_eq!(silent.closed().await, 4408);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_closes_4403_while_connected() {
+    let world = World::with(Limits { recheck_every: Duration::from_millis(20), ..Limits::default() }).await;
+    let mut wire = world.ready().await;
+    wire.say(subscribe("1", EVENTS)).await;
+    wire.hears_nothing_before_a_pong().await;
+    world.server.users.set_role(world.user.id, world.user.role, &[]).await.unwrap();
+    assert_eq!(wire.closed().await, 4403);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn messages_up_to_the_limit_are_taken_and_longer_ones_end_the_socket() {
+    const MOST: usize = 2_000;
+    let world = World::with(Limits { message_bytes: MOST, ..Limits::default() }).await;
+    let padded = |bytes: usize| {
+        let message = subscribe("1", VIEWER).to_string();
+        format!("{message}{}", " ".repeat(bytes - message.len()))
+    };
+    let mut wire = world.ready().await;
+    wire.send(Message::text(padded(MOST))).await;
+    wire.hears(viewer("1")).await;
+    wire.hears(complete("1")).await;
+    wire.send(Message::text(padded(MOST + 1))).await;
+    assert!(matches!(wire.hear().await, Heard::Closed(_) | Heard::Cut));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn operations_up_to_the_limit_run_and_one_more_is_an_error() {
+    const MOST: usize = 3;
+    let world = World::with(Limits { operations_per_socket: MOST, ..Limits::default() }).await;
+    let mut wire = world.ready().await;
+    for n in 0..MOST {
+        wire.say(subscribe(&n.to_string(), EVENTS)).await;
+    }
+    wire.hears_nothing_before_a_pong().await;
+    wire.say(subscribe("more", VIEWER)).await;
+    assert_eq!(wire.hears_error("more").await, "TOO_MANY_OPERATIONS");
+    wire.say(complete("0")).await;
+    wire.say(subscribe("more", VIEWER)).await;
+    wire.hears(viewer("more")).await;
+    wire.hears(complete("more")).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn sockets_of_a_viewer_up_to_the_limit_are_taken_and_one_more_is_sent_away() {
+    const MOST: usize = 2;
+    let world = World::with(Limits { sockets_per_viewer: MOST, ..Limits::default() }).await;
+    let held = [world.ready().await, world.ready().await];
+    let mut more = world.open().await;
+    more.say(world.init()).await;
+    assert_eq!(more.closed().await, 1013);
+    // Nobody else is kept out.
+    let mut nobody = world.open().await;
+    nobody.say(json!({ "type": "connection_init" })).await;
+    nobody.hears(json!({ "type": "connection_ack" })).await;
+    drop(held);
+    world.end().await;
+}
