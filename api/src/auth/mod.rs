@@ -8,6 +8,7 @@ use commands::{User, UserError, Users};
 use domain::permission::Scope;
 
 pub(crate) use guard::{Permit, Require, RequireAll};
+pub(crate) use token::TICKET_LASTS;
 pub use token::{TOKEN_LASTS, Tokens};
 pub(crate) use viewer::{Reach, Viewer};
 
@@ -49,6 +50,17 @@ impl Auth {
     /// A new token for somebody whose old one is still good.
     pub(crate) fn renew(&self, user: &User) -> String {
         self.tokens.issue(user.id, user.token_version)
+    }
+
+    /// A ticket for who has this `Authorization`, for what can't send it.
+    pub(crate) fn ticket(&self, authorization: &str) -> Result<String, AuthError> {
+        let (_, token) = authorization.trim().split_once(' ').ok_or(AuthError::Token)?;
+        self.tokens.ticket(token.trim()).ok_or(AuthError::Token)
+    }
+
+    /// The `Authorization` behind a ticket.
+    pub(crate) fn redeem(&self, ticket: &str) -> Result<Option<String>, AuthError> {
+        self.tokens.redeem(ticket).map(|token| Some(format!("Bearer {token}"))).ok_or(AuthError::Token)
     }
 
     /// The viewer behind an `Authorization` value. The account is looked at each time, so that a closed account or a

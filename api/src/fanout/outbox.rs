@@ -27,6 +27,8 @@ pub(crate) enum Control {
     Text(String),
     /// Are you there?
     Ping,
+    /// Nothing follows: the code and the reason.
+    Close(u16, String),
 }
 
 /// Something to send.
@@ -186,11 +188,6 @@ impl Outbox {
             }
             filled.await;
         }
-    }
-
-    /// The protocol's own messages that wait.
-    pub(crate) fn take_control(&self) -> Vec<Control> {
-        self.lock().control.drain(..).collect()
     }
 
     fn try_take(&self, most: usize) -> Vec<Out> {

@@ -28,6 +28,7 @@ fn words(outs: Vec<Out>) -> Vec<String> {
         Out::Last(id, Ending::Errors(_)) => format!("{id}?"),
         Out::Control(Control::Text(text)) => text,
         Out::Control(Control::Ping) => "ping".to_owned(),
+        Out::Control(Control::Close(code, _)) => code.to_string(),
     };
     outs.into_iter().map(word).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_graphql::{Error, Pos, Response, ServerError};
 use serde::Serialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::code;
 
@@ -114,6 +114,13 @@ impl Answer {
             Self::Rejected(rejection) => rejection.errors,
             Self::Executed(_) => "[]".to_owned(),
         }
+    }
+
+    /// The code of the first error of an operation that was not executed.
+    pub(super) fn code(&self) -> Option<String> {
+        let Self::Rejected(rejection) = self else { return None };
+        let errors: Value = serde_json::from_str(&rejection.errors).ok()?;
+        errors[0]["extensions"]["code"].as_str().map(str::to_owned)
     }
 
     /// The body of a response, or the payload of `next`.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::answer::Fault;
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, execute, prepare};
-use super::{Endpoint, sse};
+use super::{Endpoint, multipart, sse};
 use crate::auth::AuthError;
 use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
@@ -101,7 +101,7 @@ async fn answer(
     };
     let changes = match prepared.kind {
         Some(OperationType::Mutation) => true,
-        Some(OperationType::Subscription) => !sse::is_wanted(headers),
+        Some(OperationType::Subscription) => !sse::is_wanted(headers) && !multipart::is_wanted(headers),
         Some(OperationType::Query) | None => false,
     };
     if method == Method::Get && changes {
@@ -110,9 +110,12 @@ async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
+    let authorization = || headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     if sse::is_wanted(headers) {
-        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), authorization);
+        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), authorization());
+    }
+    if prepared.kind == Some(OperationType::Subscription) && multipart::is_wanted(headers) {
+        return multipart::respond(endpoint, prepared, caller.viewer.as_ref(), authorization());
     }
     send(media, execute(endpoint, prepared.request).await)
 }
@@ -157,9 +160,12 @@ fn send(media: Media, answer: Answer) -> Response {
     response
 }
 
-/// What an answer is sent as; for an event stream, what its refusal is sent as.
+/// What an answer is sent as; for a stream, what its refusal is sent as.
 fn accepted(headers: &HeaderMap) -> Option<Media> {
-    if sse::is_wanted(headers) { Some(Media::Json) } else { Media::of(headers) }
+    if sse::is_wanted(headers) {
+        return Some(Media::Json);
+    }
+    Media::of(headers).or_else(|| multipart::is_wanted(headers).then_some(Media::Json))
 }
 
 fn respond(media: Media, status: StatusCode, answer: Answer) -> Response {

@@ -3,9 +3,11 @@
 mod answer;
 mod budget;
 mod check;
+mod dashboard_feed;
 mod documents;
 mod http;
 mod measure;
+mod multipart;
 mod negotiation;
 mod operation;
 mod protocol;
@@ -23,7 +25,7 @@ use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::Html;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use budget::Budget;
@@ -68,11 +70,13 @@ impl Endpoint {
     }
 }
 
-/// `/graphql` (GET, POST, WebSocket) and `/graphiql`.
+/// `/graphql` (GET, POST, WebSocket), `/graphiql` and the event streams for who speaks no GraphQL.
 pub(crate) fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
         .route("/graphiql", get(graphiql))
+        .route("/events/dashboard", get(dashboard_feed::get))
+        .route("/events/ticket", post(dashboard_feed::ticket))
         .layer(DefaultBodyLimit::max(endpoint.limits.body_bytes))
         .with_state(endpoint)
 }

@@ -1,6 +1,5 @@
 //! Messages of `graphql-transport-ws` (PROTOCOL.md of enisdenjo/graphql-ws), and why sockets are closed.
 
-use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde_json::{Value, json};
 
 /// The subprotocol.
@@ -76,7 +75,20 @@ pub(super) fn pong(payload: Option<Value>) -> String {
 
 /// `next`: one result of an operation.
 pub(super) fn next(id: &str, result: &str) -> String {
-    format!(r#"{{"id":{},"type":"next","payload":{result}}}"#, Value::from(id))
+    // On the way of every push to every client: one allocation, and escaping only where there is something to escape.
+    let mut text = String::with_capacity(id.len() + result.len() + 40);
+    text.push_str(r#"{"id":"#);
+    if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        text.push('"');
+        text.push_str(id);
+        text.push('"');
+    } else {
+        text.push_str(&Value::from(id).to_string());
+    }
+    text.push_str(r#","type":"next","payload":"#);
+    text.push_str(result);
+    text.push('}');
+    text
 }
 
 /// `error`: the operation was not executed. Nothing follows it.
@@ -115,9 +127,9 @@ pub(super) enum Closing {
 }
 
 impl Closing {
-    /// The frame that says so. A reason may have 123 bytes at most (RFC 6455, section 5.5).
-    pub(super) fn frame(&self) -> CloseFrame {
-        let (code, reason) = match self {
+    /// The code, and a reason that fits: it may have 123 bytes at most (RFC 6455, section 5.5).
+    pub(super) fn words(&self) -> (u16, String) {
+        let (code, mut reason) = match self {
             Self::BadMessage(what) => (4400, what.clone()),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::Forbidden => (4403, "Forbidden".to_owned()),
@@ -133,7 +145,8 @@ impl Closing {
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
-        CloseFrame { code, reason: Utf8Bytes::from(&reason[..end]) }
+        reason.truncate(end);
+        (code, reason)
     }
 }
 
@@ -169,8 +182,8 @@ mod tests {
 
     #[test]
     fn close_reasons_fit_their_frame() {
-        let long = Closing::SubscriberExists("ž".repeat(500)).frame();
-        assert_eq!(long.code, 4409);
-        assert!(long.reason.len() <= 123);
+        let long = Closing::SubscriberExists("ž".repeat(500)).words();
+        assert_eq!(long.0, 4409);
+        assert!(long.1.len() <= 123);
     }
 }

@@ -4,17 +4,18 @@
 //! client ──▶ reader ──▶ one task an operation, until it rides along with its equals ──▶ outbox ──▶ writer ──▶ client
 //! ```
 //!
-//! Reader and writer are one task, so that a socket on which nothing happens costs little. A client that does not read
+//! A client that does not read
 //! stops the writer, and by the bounds of the outbox its operations; nobody else notices. The reader closes the socket: it
-//! ends the operations and gives the reason. A writer that can't write ends, and the reader with it.
+//! ends the operations and has the writer say the reason. A writer that can't write ends, and the reader with it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::Endpoint;
@@ -56,36 +57,45 @@ impl Drop for Session {
 /// Serves a socket until one side closes it.
 pub(super) async fn serve(socket: WebSocket, endpoint: Endpoint, authorization: Option<String>, caller: Caller) {
     let agreed = socket.protocol().is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
-    let (mut sink, incoming) = socket.split();
+    let (sink, incoming) = socket.split();
     let outbox = Outbox::new(endpoint.limits.queue_bytes);
     let mut session =
         Session { endpoint, authorization, caller, acknowledged: false, seat: None, outbox: Arc::clone(&outbox) };
+    let mut writer = Writer(tokio::spawn(write(sink, Arc::clone(&outbox))));
     let closing = if agreed {
         tokio::select! {
             closing = session.read(incoming) => closing,
-            () = write(&mut sink, &outbox) => None,
+            _ = &mut writer.0 => None,
         }
     } else {
         Some(Closing::SubprotocolNotAcceptable)
     };
     drop(session);
     if let Some(closing) = closing {
-        drop(timeout(CLOSE_WITHIN, close(sink, &outbox, &closing)).await);
+        let (code, reason) = closing.words();
+        let closed = async {
+            outbox.say(Control::Close(code, reason)).await;
+            drop((&mut writer.0).await);
+        };
+        drop(timeout(CLOSE_WITHIN, closed).await);
     }
 }
 
-/// Says what is left to say, and why nothing follows.
-async fn close(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, closing: &Closing) -> Result<(), axum::Error> {
-    for control in outbox.take_control() {
-        sink.feed(message(Out::Control(control))).await?;
+/// The task that writes; ends with the socket.
+struct Writer(JoinHandle<()>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
-    sink.send(Message::Close(Some(closing.frame()))).await
 }
 
-/// Writes until it can't.
-async fn write(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox) {
+/// Writes until it can't, or nothing follows. A task of its own: what there is to write wakes it alone, and not all that
+/// the reader waits for.
+async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: Arc<Outbox>) {
     loop {
         let taken = outbox.take(WRITE_BYTES).await;
+        let last = taken.iter().any(|out| matches!(out, Out::Control(Control::Close(..))));
         let written = async {
             for out in taken {
                 sink.feed(message(out)).await?;
@@ -93,8 +103,8 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox) {
             sink.flush().await
         };
         match timeout(WRITE_WITHIN, written).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
+            Ok(Ok(())) if !last => {}
+            Ok(_) => return,
             Err(_) => {
                 tracing::info!("a client that takes nothing is cut off; it may come back with its cursor");
                 return;
@@ -106,6 +116,9 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox) {
 fn message(out: Out) -> Message {
     let text = match out {
         Out::Control(Control::Ping) => return Message::Ping(Vec::new().into()),
+        Out::Control(Control::Close(code, reason)) => {
+            return Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        }
         Out::Control(Control::Text(text)) => text,
         Out::Next(id, frame) => protocol::next(&id, &frame.body),
         Out::Last(id, Ending::Complete) => protocol::complete(&id),

@@ -16,7 +16,7 @@ use super::running;
 use crate::auth::{AuthError, Viewer};
 
 /// A comment is sent after this silence, so that proxies keep the connection and a client that has gone is noticed.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
+pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
 
 /// Whether the client wants the answer as an event stream.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn respond(
 
 /// Ends at shutdown, and when the token has expired, the account was closed or its rights were changed. A database that
 /// does not answer is no reason to send anybody away.
-async fn cut_off(endpoint: Endpoint, authorization: Option<String>) {
+pub(super) async fn cut_off(endpoint: Endpoint, authorization: Option<String>) {
     let revoked = async {
         let Some(authorization) = authorization else { return std::future::pending().await };
         loop {

@@ -140,7 +140,7 @@ async fn whoever_comes_with_whatever_cursor_gets_everything_after_it_once() {
 
 #[tokio::test]
 async fn a_slow_client_is_sent_away_with_everything_up_to_then_and_goes_on_from_its_cursor() {
-    const SEGMENTS: usize = 1_200;
+    const SEGMENTS: usize = 400;
     let world = World::with(Limits { queue_bytes: 64 * 1024, ..Limits::default() }).await;
     let calls = world.calls().await;
     let mut fast = world.supervisor.subscribe(EVENTS, json!({})).await;
