@@ -10,6 +10,7 @@ mod input;
 mod pages;
 mod replay;
 mod roles;
+mod schema;
 mod streams;
 mod tokens;
 
