@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{Client, TestDatabase};
 
 /// The secret that signs tokens and cursors of every test server.
-const SECRET: &[u8] = b"a secret of the tests, and of nobody else";
+pub const SECRET: &[u8] = b"a secret of the tests, and of nobody else";
 /// Password of every user of the tests.
 pub const PASSWORD: &str = "correct horse battery";
 /// How long starting and stopping may take.

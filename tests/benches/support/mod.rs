@@ -1,0 +1,73 @@
+//! What the benchmarks share.
+//!
+//! * `table`: the one form in which all of them print what they have found.
+//! * `statistics`: medians, percentiles, ratios of runs.
+//! * `helper`: a second process of the same benchmark, asked over its standard input. Clients live in one, so that their
+//!   work is the same whoever serves them.
+//! * `requests`: the load: HTTP connections that ask all the time.
+//! * `floor`: a server with something going on.
+//!
+//! A benchmark measures what is ours and its ceiling in turns, run by run, so that both see the same machine.
+
+pub mod floor;
+pub mod helper;
+pub mod requests;
+pub mod statistics;
+pub mod table;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::time::{ClockId, clock_gettime};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything, several times: figures to be quoted.
+    Full,
+    /// A little, once: shows that the benchmark works.
+    Quick,
+}
+
+impl Extent {
+    /// Runs of each side.
+    pub fn runs(self) -> usize {
+        self.pick(5, 1)
+    }
+
+    /// One of two values.
+    pub fn pick<T>(self, full: T, quick: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+}
+
+/// Runs a benchmark, or what another process of it was started for. `cargo bench` tells a benchmark by `--bench` that it
+/// is meant; `cargo test --benches` only wants to know that it builds. `--quick` measures little.
+///
+/// # Panics
+/// The machine gives no more open files, or no threads.
+pub fn run(benchmark: impl AsyncFnOnce(Extent)) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit of open files");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raising the limit of open files");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |name: &str| arguments.iter().any(|argument| argument == name);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match arguments.first().and_then(|first| first.strip_prefix(helper::PREFIX)) {
+        Some("requests") => runtime.block_on(requests::serve()),
+        Some(other) => panic!("no helper {other}"),
+        None if given("--bench") => {
+            runtime.block_on(benchmark(if given("--quick") { Extent::Quick } else { Extent::Full }));
+        }
+        None => {}
+    }
+}
+
+/// Microseconds on a clock that all processes of this machine share.
+///
+/// # Panics
+/// There is no such clock.
+pub fn now_us() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the clock");
+    u64::try_from(now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000).expect("a clock that began before now")
+}
