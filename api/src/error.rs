@@ -23,6 +23,7 @@ pub(crate) mod code {
     pub(crate) const COMPLEXITY_LIMIT: &str = "COMPLEXITY_LIMIT";
     pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
     pub(crate) const OPERATION_TIMEOUT: &str = "OPERATION_TIMEOUT";
+    pub(crate) const SLOW_CONSUMER: &str = "SLOW_CONSUMER";
     pub(crate) const TOO_MANY_ERRORS: &str = "TOO_MANY_ERRORS";
 }
 

@@ -44,7 +44,10 @@ pub struct Limits {
     pub operations_per_socket: usize,
     /// What waits to be sent for one operation, in bytes, before it counts as too slow.
     pub queue_bytes: usize,
-    /// How often a socket's token and account are looked at.
+    /// After how much silence a socket is pinged and a stream is sent a sign of life, so that proxies keep it and a client
+    /// that has gone is noticed. A socket that is silent for two and a half times as long is cut off.
+    pub heartbeat_every: Duration,
+    /// How often the token and account behind a socket or a stream are looked at.
     pub recheck_every: Duration,
     /// Shortest time between two pushes of a dashboard: a person does not read faster, and a busy floor changes a hundred
     /// times a second.
@@ -73,6 +76,7 @@ impl Default for Limits {
             sockets_per_viewer: 1_000,
             operations_per_socket: 100,
             queue_bytes: 256 * 1024,
+            heartbeat_every: Duration::from_secs(12),
             recheck_every: Duration::from_secs(10),
             dashboard_every: Duration::from_millis(250),
         }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Position;
+use tokio::sync::Notify;
 
 /// How a payload relates to those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,12 +80,25 @@ impl<T> Push<T> {
 
 /// The track of one execution of a subscription; the transport puts it into the request's data.
 #[derive(Debug, Default)]
-pub(crate) struct Track(Mutex<(Shown, Option<Place>)>);
+pub(crate) struct Track {
+    told: Mutex<(Shown, Option<Place>)>,
+    begun: Notify,
+}
 
 impl Track {
     fn with<T>(&self, change: impl FnOnce(&mut (Shown, Option<Place>)) -> T) -> T {
         // Nothing panics while it is held.
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The viewer may have the stream, and its arguments are good: payloads will come.
+    pub(crate) fn begin(&self) {
+        self.begun.notify_one();
+    }
+
+    /// Waits until the stream has begun; for one who waits. A stream that can't begin answers instead.
+    pub(crate) async fn begun(&self) {
+        self.begun.notified().await;
     }
 
     /// The payload that is yielded now.

@@ -111,6 +111,7 @@ pub(crate) fn flatten<P: Pages>(
     pages: P,
 ) -> impl Stream<Item = P::Item> + Send + 'static + use<P> {
     let track = context.data_opt::<Arc<Track>>().cloned().unwrap_or_default();
+    track.begin();
     let yielded = Arc::clone(&track);
     let pages = stream::unfold((pages, track), async |(mut pages, track)| {
         loop {

@@ -1,14 +1,17 @@
 //! Who asks, and what that person may do.
 
+mod grant;
 mod guard;
+mod ticket;
 mod token;
 mod viewer;
 
 use commands::{User, UserError, Users};
 use domain::permission::Scope;
 
+pub(crate) use grant::Grant;
 pub(crate) use guard::{Permit, Require, RequireAll};
-pub(crate) use token::TICKET_LASTS;
+pub(crate) use ticket::TICKET_LASTS;
 pub use token::{TOKEN_LASTS, Tokens};
 pub(crate) use viewer::{Reach, Viewer};
 
@@ -52,30 +55,42 @@ impl Auth {
         self.tokens.issue(user.id, user.token_version)
     }
 
-    /// A ticket for who has this `Authorization`, for what can't send it.
-    pub(crate) fn ticket(&self, authorization: &str) -> Result<String, AuthError> {
-        let (_, token) = authorization.trim().split_once(' ').ok_or(AuthError::Token)?;
-        self.tokens.ticket(token.trim()).ok_or(AuthError::Token)
-    }
-
-    /// The `Authorization` behind a ticket.
-    pub(crate) fn redeem(&self, ticket: &str) -> Result<Option<String>, AuthError> {
-        self.tokens.redeem(ticket).map(|token| Some(format!("Bearer {token}"))).ok_or(AuthError::Token)
-    }
-
     /// The viewer behind an `Authorization` value. The account is looked at each time, so that a closed account or a
     /// changed role takes effect at once.
     pub(crate) async fn viewer(&self, authorization: &str) -> Result<Viewer, AuthError> {
+        self.viewer_of(&self.grant(authorization)?).await
+    }
+
+    /// What an `Authorization` value says, whatever has become of the account since.
+    pub(crate) fn grant(&self, authorization: &str) -> Result<Grant, AuthError> {
         let (scheme, token) = authorization.trim().split_once(' ').ok_or(AuthError::Token)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(AuthError::Token);
         }
         let claims = self.tokens.verify(token.trim()).ok_or(AuthError::Token)?;
-        let user = self.users.find(claims.sub).await?.ok_or(AuthError::Token)?;
-        if user.disabled_at.is_some() || user.token_version != claims.ver {
+        Ok(Grant { user: claims.sub, version: claims.ver, until: claims.exp })
+    }
+
+    /// The viewer of a grant, as long as it lasts and the account is as it was.
+    pub(crate) async fn viewer_of(&self, grant: &Grant) -> Result<Viewer, AuthError> {
+        if grant.is_over() {
+            return Err(AuthError::Token);
+        }
+        let user = self.users.find(grant.user).await?.ok_or(AuthError::Token)?;
+        if user.disabled_at.is_some() || user.token_version != grant.version {
             return Err(AuthError::Token);
         }
         Ok(Viewer::new(user))
+    }
+
+    /// A ticket for an address, in place of a token.
+    pub(crate) fn ticket(&self, grant: &Grant) -> String {
+        self.tokens.ticket(grant)
+    }
+
+    /// What the token was good for that a ticket was given for.
+    pub(crate) fn redeem(&self, ticket: &str) -> Result<Grant, AuthError> {
+        self.tokens.redeem(ticket).ok_or(AuthError::Token)
     }
 }
 

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// How long a token is good.
 pub const TOKEN_LASTS: Duration = Duration::from_secs(8 * 60 * 60);
 /// Difference of clocks that is forgiven, in seconds.
-const LEEWAY_S: u64 = 5;
-const ISSUER: &str = "voice";
+pub(super) const LEEWAY_S: u64 = 5;
+pub(super) const ISSUER: &str = "voice";
 const AUDIENCE: &str = "voice-api";
 const TYPE: &str = "at+jwt";
 
@@ -27,98 +26,57 @@ pub(crate) struct Claims {
     aud: String,
     iat: i64,
     nbf: i64,
-    exp: i64,
-}
-
-/// How long a ticket is good.
-pub(crate) const TICKET_LASTS: Duration = Duration::from_secs(30);
-const TICKET_AUDIENCE: &str = "voice-events";
-const TICKET_TYPE: &str = "ticket+jwt";
-
-/// What a ticket says: who may begin an event stream, and until when the token was good that it was given for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ticket {
-    sub: Uuid,
-    ver: i32,
-    until: i64,
-    iss: String,
-    aud: String,
-    iat: i64,
-    nbf: i64,
-    exp: i64,
+    /// When it ends, in seconds since 1970.
+    pub(crate) exp: i64,
 }
 
 /// The key that tokens are signed with.
 #[derive(Clone)]
 pub struct Tokens {
-    signing: EncodingKey,
-    verifying: DecodingKey,
+    pub(super) signing: EncodingKey,
+    pub(super) verifying: DecodingKey,
     validation: Validation,
-    tickets: Validation,
 }
 
 impl Tokens {
     /// Tokens under a secret of at least 32 bytes.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
-        // One algorithm, fixed here: what the token's own header claims is never believed.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_S;
-        let mut tickets = validation.clone();
-        tickets.set_audience(&[TICKET_AUDIENCE]);
         let (signing, verifying) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
-        Self { signing, verifying, validation, tickets }
+        Self { signing, verifying, validation: validation_for(AUDIENCE) }
     }
 
     /// A token for a user.
     pub(crate) fn issue(&self, user: Uuid, version: i32) -> String {
-        self.issue_until(user, version, Utc::now().timestamp().saturating_add_unsigned(TOKEN_LASTS.as_secs()))
-    }
-
-    fn issue_until(&self, user: Uuid, version: i32, exp: i64) -> String {
         let now = Utc::now().timestamp();
+        let exp = now.saturating_add_unsigned(TOKEN_LASTS.as_secs());
         let claims =
             Claims { sub: user, ver: version, iss: ISSUER.into(), aud: AUDIENCE.into(), iat: now, nbf: now, exp };
-        self.sign(TYPE, &claims)
-    }
-
-    fn sign(&self, kind: &str, claims: &impl Serialize) -> String {
-        let header = Header { typ: Some(kind.into()), ..Header::new(Algorithm::HS256) };
+        let header = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::HS256) };
         // Signing with a key from bytes has no way to fail; an empty token would be refused everywhere.
-        encode(&header, claims, &self.signing).unwrap_or_default()
-    }
-
-    /// A ticket for who has this token.
-    pub(crate) fn ticket(&self, token: &str) -> Option<String> {
-        let Claims { sub, ver, exp: until, .. } = self.verify(token)?;
-        let now = Utc::now().timestamp();
-        let exp = now.saturating_add_unsigned(TICKET_LASTS.as_secs());
-        let (iss, aud) = (ISSUER.into(), TICKET_AUDIENCE.into());
-        Some(self.sign(TICKET_TYPE, &Ticket { sub, ver, until, iss, aud, iat: now, nbf: now, exp }))
-    }
-
-    /// A token as good as the one that the ticket was given for.
-    pub(crate) fn redeem(&self, ticket: &str) -> Option<String> {
-        let Ticket { sub, ver, until, .. } = self.read(ticket, TICKET_TYPE, &self.tickets)?;
-        Some(self.issue_until(sub, ver, until))
+        encode(&header, &claims, &self.signing).unwrap_or_default()
     }
 
     /// What a token says, if it is ours and good now.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
-        self.read(token, TYPE, &self.validation)
-    }
-
-    fn read<C: DeserializeOwned + Clone>(&self, token: &str, kind: &str, validation: &Validation) -> Option<C> {
         let header = decode_header(token).ok()?;
-        if header.typ.as_deref() != Some(kind) {
+        if header.typ.as_deref() != Some(TYPE) {
             return None;
         }
-        decode::<C>(token, &self.verifying, validation).ok().map(|data| data.claims)
+        decode::<Claims>(token, &self.verifying, &self.validation).ok().map(|data| data.claims)
     }
+}
+
+/// What is asked of whatever this system signs, for one audience.
+pub(super) fn validation_for(audience: &str) -> Validation {
+    // One algorithm, fixed here: what the token's own header claims is never believed.
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[audience]);
+    validation.validate_nbf = true;
+    validation.leeway = LEEWAY_S;
+    validation
 }
 
 #[cfg(test)]
@@ -148,20 +106,6 @@ mod tests {
         let claims = tokens.verify(&tokens.issue(user, 3));
         assert_eq!(claims.map(|claims| (claims.sub, claims.ver)), Some((user, 3)));
         assert!(tokens.verify(&signed(&at_jwt(), &claims_of(|_| {}), SECRET)).is_some());
-    }
-
-    #[test]
-    fn a_ticket_is_good_for_its_own_purpose_alone() {
-        let tokens = Tokens::new(SECRET);
-        let token = tokens.issue(Uuid::nil(), 3);
-        let ticket = tokens.ticket(&token).unwrap_or_default();
-        assert!(
-            tokens.verify(&ticket).is_none() && tokens.redeem(&token).is_none() && tokens.ticket(&ticket).is_none()
-        );
-        let redeemed = tokens.redeem(&ticket).and_then(|token| tokens.verify(&token));
-        let claims = tokens.verify(&token);
-        assert!(claims.is_some());
-        assert_eq!(redeemed.map(|c| (c.sub, c.ver, c.exp)), claims.map(|c| (c.sub, c.ver, c.exp)));
     }
 
     fn claims_of(change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     RateLimited(Duration),
     /// It took too long.
     Timeout,
+    /// The client takes too slowly what is sent.
+    TooSlow,
     /// The machinery failed.
     Internal,
 }
@@ -32,6 +34,7 @@ impl Fault {
             Some(async_graphql::Value::String(first)) => match first.as_str() {
                 code::GRAPHQL_PARSE_FAILED => Self::Syntax,
                 code::OPERATION_TIMEOUT => Self::Timeout,
+                code::SLOW_CONSUMER => Self::TooSlow,
                 code::INTERNAL => Self::Internal,
                 _ => Self::Invalid,
             },

@@ -17,7 +17,7 @@ use super::answer::Fault;
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, execute, prepare};
 use super::{Endpoint, multipart, sse};
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Grant};
 use crate::error::{coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
 
@@ -84,8 +84,8 @@ async fn answer(
     parameters: Value,
     method: Method,
 ) -> Response {
-    let caller = match caller(endpoint, headers, extensions).await {
-        Ok(caller) => caller,
+    let (caller, grant) = match caller(endpoint, headers, extensions).await {
+        Ok(known) => known,
         // By this status a client of event streams knows that it needs a new token; the others read the error's code.
         Err(AuthError::Token) => {
             let status = if sse::is_wanted(headers) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
@@ -96,37 +96,54 @@ async fn answer(
     let prepared = match prepare(endpoint, parameters, &caller) {
         Ok(prepared) => prepared,
         Err(Refused::Parameters(message)) => return bad_request(media, message),
-        Err(Refused::Document(answer)) if sse::is_wanted(headers) => return sse::refuse(answer),
+        Err(Refused::Document(answer)) if sse::is_wanted(headers) => return sse::refuse(answer, endpoint),
         Err(Refused::Document(answer)) => return send(media, answer),
     };
     let changes = match prepared.kind {
         Some(OperationType::Mutation) => true,
-        Some(OperationType::Subscription) => !sse::is_wanted(headers) && !multipart::is_wanted(headers),
+        Some(OperationType::Subscription) => !sse::is_wanted(headers) && !multipart::is_taken(headers),
         Some(OperationType::Query) | None => false,
     };
     if method == Method::Get && changes {
-        let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET, and subscriptions as event streams");
+        let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET, and subscriptions as streams");
         let mut response = refusal(media, StatusCode::METHOD_NOT_ALLOWED, error);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let authorization = || headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     if sse::is_wanted(headers) {
-        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), authorization());
+        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), grant);
     }
-    if prepared.kind == Some(OperationType::Subscription) && multipart::is_wanted(headers) {
-        return multipart::respond(endpoint, prepared, caller.viewer.as_ref(), authorization());
+    if multipart::is_meant(headers, &prepared) {
+        return multipart::respond(endpoint, prepared, caller.viewer.as_ref(), grant);
     }
     send(media, execute(endpoint, prepared.request).await)
 }
 
-async fn caller(endpoint: &Endpoint, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, AuthError> {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
-    let viewer = match text(AUTHORIZATION.as_str()) {
-        Some(authorization) => Some(endpoint.auth.viewer(authorization).await?),
+/// Who asks, and what lets that person in.
+pub(super) async fn caller(
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<(Caller, Option<Grant>), AuthError> {
+    // What is no text is no token either.
+    let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let grant = authorization.map(|authorization| endpoint.auth.grant(authorization)).transpose()?;
+    caller_of(endpoint, grant, headers, extensions).await
+}
+
+/// The same, when what lets the person in is known.
+pub(super) async fn caller_of(
+    endpoint: &Endpoint,
+    grant: Option<Grant>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<(Caller, Option<Grant>), AuthError> {
+    let viewer = match &grant {
+        Some(grant) => Some(endpoint.auth.viewer_of(grant).await?),
         None => None,
     };
-    Ok(Caller { viewer, address: address(extensions), trace: text("traceparent").and_then(TraceParent::parse) })
+    let trace = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceParent::parse);
+    Ok((Caller { viewer, address: address(extensions), trace }, grant))
 }
 
 /// Where a request comes from, if the listener tells.
@@ -144,6 +161,7 @@ fn send(media: Media, answer: Answer) -> Response {
         (Fault::Syntax | Fault::Invalid, Media::GraphQl) => StatusCode::BAD_REQUEST,
         (Fault::RateLimited(_), Media::GraphQl) => StatusCode::TOO_MANY_REQUESTS,
         (Fault::Timeout, Media::GraphQl) => StatusCode::GATEWAY_TIMEOUT,
+        (Fault::TooSlow, Media::GraphQl) => StatusCode::SERVICE_UNAVAILABLE,
         (Fault::Internal, Media::GraphQl) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut response = respond(media, status, answer);
@@ -155,7 +173,7 @@ fn send(media: Media, answer: Answer) -> Response {
         Fault::RateLimited(wait) => {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
         }
-        Fault::Syntax | Fault::Invalid | Fault::Timeout | Fault::Internal => {}
+        Fault::Syntax | Fault::Invalid | Fault::Timeout | Fault::TooSlow | Fault::Internal => {}
     }
     response
 }
@@ -165,10 +183,10 @@ fn accepted(headers: &HeaderMap) -> Option<Media> {
     if sse::is_wanted(headers) {
         return Some(Media::Json);
     }
-    Media::of(headers).or_else(|| multipart::is_wanted(headers).then_some(Media::Json))
+    Media::of(headers).or_else(|| multipart::is_taken(headers).then_some(Media::Json))
 }
 
-fn respond(media: Media, status: StatusCode, answer: Answer) -> Response {
+pub(super) fn respond(media: Media, status: StatusCode, answer: Answer) -> Response {
     (status, [(CONTENT_TYPE, media.content_type())], answer.into_body()).into_response()
 }
 

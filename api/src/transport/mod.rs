@@ -1,8 +1,10 @@
-//! GraphQL over HTTP, server-sent events and WebSocket, after the specifications: the executor is a library's, what goes over the wire is ours.
+//! GraphQL over HTTP, server-sent events, multipart answers and WebSocket, after the specifications: the executor is a
+//! library's, what goes over the wire is ours.
 
 mod answer;
 mod budget;
 mod check;
+mod cut_off;
 mod dashboard_feed;
 mod documents;
 mod http;
@@ -70,12 +72,12 @@ impl Endpoint {
     }
 }
 
-/// `/graphql` (GET, POST, WebSocket), `/graphiql` and the event streams for who speaks no GraphQL.
+/// `/graphql` (GET, POST, WebSocket), `/graphiql`, and the dashboard as plain events.
 pub(crate) fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
         .route("/graphiql", get(graphiql))
-        .route("/events/dashboard", get(dashboard_feed::get))
+        .route("/events/dashboard", get(dashboard_feed::feed))
         .route("/events/ticket", post(dashboard_feed::ticket))
         .layer(DefaultBodyLimit::max(endpoint.limits.body_bytes))
         .with_state(endpoint)

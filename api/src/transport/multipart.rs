@@ -1,87 +1,169 @@
-//! Subscriptions over multipart HTTP, as Apollo's clients ask for them
+//! Subscriptions as multipart answers over HTTP, in Apollo's form
 //! (https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol).
+//!
+//! One request, one subscription, one answer of many parts:
+//!
+//! * `{"payload": {"data": ...}}`: a result. Errors of the operation stand in the payload, as in any GraphQL answer.
+//! * `{}`: a sign of life.
+//! * `{"payload": null, "errors": [...]}`: this transport can't go on, whatever the operation would have to say.
+//!
+//! Each part is sent with the boundary behind it, because a client takes a part for whole only when it sees that.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
+use async_graphql::parser::types::OperationType;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::Endpoint;
+use super::answer::Fault;
+use super::cut_off::{CutOff, cut_off};
 use super::operation::{Answer, Prepared};
-use super::{running, sse};
-use crate::auth::Viewer;
+use super::{Endpoint, running};
+use crate::auth::{Grant, Viewer};
+use crate::error::{unauthenticated, unavailable};
 
-/// An empty part is sent after this silence; the protocol's own servers send one every five seconds.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// What answers are sent as. The boundary is the server's choice; clients have come to expect this one.
+const MEDIA_TYPE: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"";
+const BOUNDARY: &str = "\r\n--graphql";
+/// Hint for a client whose node goes away, in milliseconds.
+const RETRY_AFTER_MS: u32 = 500;
 
-/// Whether the client takes a subscription in this form.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+/// Whether the client takes subscriptions as multipart answers: `multipart/mixed` with `subscriptionSpec=1.0`, the value in
+/// quotes or not, wherever it stands among what it takes.
+pub(super) fn is_taken(headers: &HeaderMap) -> bool {
     let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
     ranges.into_iter().any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        parts.next().is_some_and(|media| media.eq_ignore_ascii_case("multipart/mixed"))
-            && parts.any(|part| {
-                let (name, value) = part.split_once('=').unwrap_or_default();
-                name.trim().eq_ignore_ascii_case("subscriptionSpec") && value.trim().trim_matches('"') == "1.0"
-            })
+        if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case("multipart/mixed")) {
+            return false;
+        }
+        let (mut specified, mut refused) = (false, false);
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            match name.trim().to_ascii_lowercase().as_str() {
+                "subscriptionspec" => specified = value.trim().trim_matches('"') == "1.0",
+                "q" => refused = value.trim().parse() == Ok(0.0),
+                _ => {}
+            }
+        }
+        specified && !refused
     })
 }
 
-/// Executes a subscription part by part.
+/// Whether an operation is answered so: subscriptions are, everything else has one answer and is sent as JSON.
+pub(super) fn is_meant(headers: &HeaderMap, prepared: &Prepared) -> bool {
+    prepared.kind == Some(OperationType::Subscription) && is_taken(headers)
+}
+
+/// Executes a subscription as a multipart answer.
 pub(super) fn respond(
     endpoint: &Endpoint,
     prepared: Prepared,
     viewer: Option<&Viewer>,
-    authorization: Option<String>,
+    grant: Option<Grant>,
 ) -> Response {
-    let answers = running::answers(endpoint, prepared, viewer);
-    // What is cut off has no closing boundary: the client sees that it was, and comes back.
-    let cut_off = sse::cut_off(endpoint.clone(), authorization);
-    let parts = parts(answers.boxed()).take_until(cut_off).map(Ok::<_, Infallible>);
-    let headers = [
-        (CONTENT_TYPE, "multipart/mixed; boundary=graphql; subscriptionSpec=1.0"),
-        (CACHE_CONTROL, "no-cache"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    (headers, Body::from_stream(parts)).into_response()
-}
-
-/// A part ends with the boundary of the next one, because clients take it only then.
-fn part(body: &str) -> String {
-    format!("\r\ncontent-type: application/json\r\n\r\n{body}\r\n--graphql")
-}
-
-fn parts(answers: stream::BoxStream<'static, Answer>) -> impl Stream<Item = String> + Send {
-    let mut heartbeats = interval(HEARTBEAT_EVERY);
-    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeats.reset();
-    let first = stream::once(std::future::ready("\r\n--graphql".to_owned()));
-    first.chain(stream::unfold(Some((answers, heartbeats)), next_part))
-}
-
-type Open = (stream::BoxStream<'static, Answer>, Interval);
-
-async fn next_part(open: Option<Open>) -> Option<(String, Option<Open>)> {
-    let (mut answers, mut heartbeats) = open?;
-    let answer = tokio::select! {
-        biased;
-        answer = answers.next() => answer,
-        _ = heartbeats.tick() => return Some((part("{}"), Some((answers, heartbeats)))),
+    let mut heartbeat = interval(endpoint.limits.heartbeat_every);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let parts = Parts {
+        answers: running::answers(endpoint, prepared, viewer).boxed(),
+        cut_off: cut_off(endpoint.clone(), grant).boxed(),
+        heartbeat,
+        next: Next::Begin,
     };
-    heartbeats.reset();
-    Some(match answer {
-        Some(Answer::Executed(body)) => (part(&format!("{{\"payload\":{body}}}")), Some((answers, heartbeats))),
-        // Nothing follows what the transport itself has to say.
-        Some(rejected @ Answer::Rejected(_)) => {
-            let errors = rejected.into_errors();
-            (part(&format!("{{\"payload\":null,\"errors\":{errors}}}")) + "--\r\n", None)
+    let body = Body::from_stream(parts.stream());
+    // Proxies such as nginx would otherwise collect the parts before they pass them on.
+    let headers =
+        [(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "no-cache"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    (headers, body).into_response()
+}
+
+struct Parts {
+    answers: BoxStream<'static, Answer>,
+    cut_off: BoxFuture<'static, CutOff>,
+    heartbeat: Interval,
+    next: Next,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The first boundary, and a sign of life so that proxies pass the answer on.
+    Begin,
+    Part,
+    /// The boundary that ends the answer.
+    End,
+    Nothing,
+}
+
+impl Parts {
+    fn stream(self) -> impl stream::Stream<Item = Result<String, Infallible>> + Send {
+        stream::unfold(self, async |mut parts| Some((Ok(parts.take().await?), parts)))
+    }
+
+    async fn take(&mut self) -> Option<String> {
+        match self.next {
+            Next::Begin => {
+                self.next = Next::Part;
+                self.heartbeat.reset();
+                Some(format!("{BOUNDARY}{}", part("{}")))
+            }
+            Next::Part => Some(self.part().await),
+            Next::End => {
+                self.next = Next::Nothing;
+                Some("--\r\n".to_owned())
+            }
+            Next::Nothing => None,
         }
-        None => ("--\r\n".to_owned(), None),
+    }
+
+    async fn part(&mut self) -> String {
+        let answer = tokio::select! {
+            why = &mut self.cut_off => {
+                self.next = Next::End;
+                return broken_off(reason(why));
+            }
+            answer = self.answers.next() => answer,
+            _ = self.heartbeat.tick() => return part("{}"),
+        };
+        self.heartbeat.reset();
+        match answer {
+            Some(answer) if is_of_the_transport(&answer) => {
+                self.next = Next::End;
+                broken_off(answer)
+            }
+            Some(answer) => part(&format!("{{\"payload\":{}}}", answer.into_body())),
+            None => {
+                self.next = Next::Nothing;
+                "--\r\n".to_owned()
+            }
+        }
+    }
+}
+
+/// A part, with the boundary behind it.
+fn part(json: &str) -> String {
+    format!("\r\ncontent-type: application/json\r\n\r\n{json}{BOUNDARY}")
+}
+
+fn broken_off(answer: Answer) -> String {
+    part(&format!("{{\"payload\":null,\"errors\":{}}}", answer.into_errors()))
+}
+
+fn is_of_the_transport(answer: &Answer) -> bool {
+    matches!(answer, Answer::Rejected(rejection) if rejection.fault == Fault::TooSlow)
+}
+
+fn reason(why: CutOff) -> Answer {
+    Answer::rejected(match why {
+        CutOff::Revoked => unauthenticated(),
+        CutOff::Shutdown => {
+            let message = "this node is going away; nothing is lost: come back with the last cursor";
+            unavailable("SHUTTING_DOWN", message, RETRY_AFTER_MS)
+        }
     })
 }
 
@@ -91,16 +173,24 @@ mod tests {
     use axum::http::HeaderValue;
 
     #[test]
-    fn is_recognised_in_every_way_it_is_asked_for() {
-        for (accept, wanted) in [
-            ("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json;q=0.9", true),
-            ("application/json, multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"", true),
-            ("multipart/mixed", false),
+    fn takes_every_way_of_asking_and_nothing_else() {
+        let apollo = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,\
+                      application/json;q=0.9";
+        for (accept, expected) in [
+            ("multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"", true),
+            (apollo, true),
+            ("application/json, Multipart/Mixed; SubscriptionSpec=1.0", true),
+            ("multipart/mixed; subscriptionSpec=1.0; q=0.5", true),
+            ("multipart/mixed; subscriptionSpec=1.0; q=0", false),
             ("multipart/mixed;deferSpec=20220824", false),
+            ("multipart/mixed;subscriptionSpec=2.0", false),
+            ("text/event-stream, multipart/mixed", false),
             ("application/json;subscriptionSpec=1.0", false),
+            ("*/*", false),
         ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(is_wanted(&headers), wanted, "{accept}");
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap_or(HeaderValue::from_static("")));
+            assert_eq!(is_taken(&headers), expected, "{accept}");
         }
     }
 }

@@ -34,7 +34,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    fn purse(&self) -> Purse {
+    /// Where the caller's points are counted.
+    pub(super) fn purse(&self) -> Purse {
         self.viewer.as_ref().map_or_else(|| Purse::of(self.address), |viewer| Purse::User(viewer.user.id))
     }
 }

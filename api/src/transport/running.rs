@@ -10,17 +10,20 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use super::Endpoint;
 use super::operation::{Answer, Prepared, execute, panicked};
 use crate::auth::Viewer;
-use crate::error::coded;
+use crate::error::{code, coded};
 use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
 use crate::track::{Shown, Track};
 
 /// Runs an operation; its answers go into the lane, and it is cut off when the lane ends.
 pub(super) fn run(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane) {
+    track(endpoint, prepared, viewer, lane, Arc::default());
+}
+
+fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane, track: Arc<Track>) {
     let Prepared { mut request, kind } = prepared;
     let (filled, endpoint) = (lane.clone(), endpoint.clone());
     if kind == Some(OperationType::Subscription) {
         let key = Key::of(&mut request, viewer);
-        let track = Arc::new(Track::default());
         let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
         let source = Source::new(frames(responses, Arc::clone(&track)), track);
         lane.spawn(subscribe(source, key, endpoint.fanout, filled));
@@ -82,9 +85,19 @@ pub(super) fn answers(
     prepared: Prepared,
     viewer: Option<&Viewer>,
 ) -> impl Stream<Item = Answer> + Send + 'static {
+    tracked(endpoint, prepared, viewer, Arc::default())
+}
+
+/// The same, and on the track whether it has begun.
+pub(super) fn tracked(
+    endpoint: &Endpoint,
+    prepared: Prepared,
+    viewer: Option<&Viewer>,
+    told: Arc<Track>,
+) -> impl Stream<Item = Answer> + Send + 'static {
     let outbox = Outbox::new(endpoint.limits.queue_bytes);
     if let Ok(lane) = outbox.begin("", 1) {
-        run(endpoint, prepared, viewer, &lane);
+        track(endpoint, prepared, viewer, &lane, told);
     }
     stream::unfold(Some(Open(outbox)), async |open| {
         let open = open?;
@@ -110,7 +123,7 @@ impl Drop for Open {
 /// What a client is told that takes too slowly.
 pub(super) fn too_slow() -> Answer {
     let message = "this client takes too slowly; nothing is lost: go on after the last cursor";
-    Answer::rejected(coded("SLOW_CONSUMER", message))
+    Answer::rejected(coded(code::SLOW_CONSUMER, message))
 }
 
 #[cfg(test)]

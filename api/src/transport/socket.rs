@@ -27,10 +27,6 @@ use crate::auth::AuthError;
 use crate::error::coded;
 use crate::fanout::{BeginError, Control, Ending, Out, Outbox};
 
-/// How often the server pings.
-const PING_EVERY: Duration = Duration::from_secs(12);
-/// Silence after which a client is taken for gone: two pings and a half without an answer.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long what was taken to be written at once may take.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// How long a client is waited for that is told why its socket closes.
@@ -132,12 +128,14 @@ impl Session {
     /// Reads until the socket is to be closed, and says why; `None`: it is closed already.
     async fn read(&mut self, mut incoming: SplitStream<WebSocket>) -> Option<Closing> {
         let init_until = Instant::now() + self.endpoint.limits.init_within;
-        let mut pings = interval(PING_EVERY);
+        let mut pings = interval(self.endpoint.limits.heartbeat_every);
         let mut rechecks = interval(self.endpoint.limits.recheck_every);
         for ticks in [&mut pings, &mut rechecks] {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks.reset();
         }
+        // Two pings and a half without an answer.
+        let silence_max = self.endpoint.limits.heartbeat_every * 5 / 2;
         let shutdown = self.endpoint.shutdown.clone();
         let mut heard = Instant::now();
         loop {
@@ -145,7 +143,7 @@ impl Session {
                 message = incoming.next() => message,
                 () = sleep_until(init_until), if !self.acknowledged => return Some(Closing::InitTimeout),
                 _ = pings.tick() => {
-                    if heard.elapsed() > SILENCE_MAX {
+                    if heard.elapsed() > silence_max {
                         return None;
                     }
                     // Where there is no room the client is being written to, which shows as well whether it lives.

@@ -2,7 +2,6 @@
 //! enisdenjo/graphql-sse). One request, one operation, one stream of `next` events and a `complete`.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
@@ -10,13 +9,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt};
 
-use super::Endpoint;
+use super::cut_off::cut_off;
 use super::operation::{Answer, Prepared};
-use super::running;
-use crate::auth::{AuthError, Viewer};
-
-/// A comment is sent after this silence, so that proxies keep the connection and a client that has gone is noticed.
-pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(12);
+use super::{Endpoint, running};
+use crate::auth::{Grant, Viewer};
 
 /// Whether the client wants the answer as an event stream.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -31,34 +27,17 @@ pub(super) fn respond(
     endpoint: &Endpoint,
     prepared: Prepared,
     viewer: Option<&Viewer>,
-    authorization: Option<String>,
+    grant: Option<Grant>,
 ) -> Response {
     let responses = running::answers(endpoint, prepared, viewer);
     // A stream that is cut off ends without `complete`: the client comes back, and learns then what is wrong.
-    stream(responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), authorization)))
-}
-
-/// Ends at shutdown, and when the token has expired, the account was closed or its rights were changed. A database that
-/// does not answer is no reason to send anybody away.
-pub(super) async fn cut_off(endpoint: Endpoint, authorization: Option<String>) {
-    let revoked = async {
-        let Some(authorization) = authorization else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(endpoint.limits.recheck_every).await;
-            if matches!(endpoint.auth.viewer(&authorization).await, Err(AuthError::Token)) {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = revoked => {}
-        () = endpoint.shutdown.cancelled() => {}
-    }
+    let told = responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), grant));
+    stream(told, endpoint)
 }
 
 /// Tells as an event stream that nothing is executed.
-pub(super) fn refuse(answer: Answer) -> Response {
-    stream(stream::once(std::future::ready(Told::Next(answer))).chain(completed()))
+pub(super) fn refuse(answer: Answer, endpoint: &Endpoint) -> Response {
+    stream(stream::once(std::future::ready(Told::Next(answer))).chain(completed()), endpoint)
 }
 
 enum Told {
@@ -70,17 +49,22 @@ fn completed() -> impl Stream<Item = Told> + Send {
     stream::once(std::future::ready(Told::Complete))
 }
 
-fn stream(told: impl Stream<Item = Told> + Send + 'static) -> Response {
+fn stream(told: impl Stream<Item = Told> + Send + 'static, endpoint: &Endpoint) -> Response {
     let events = told.map(|told| {
         // Also `complete` carries data, if only empty lines: without any, `EventSource` does not report it.
         let (name, data) = match told {
             Told::Next(answer) => ("next", answer.into_body()),
             Told::Complete => ("complete", "\n".to_owned()),
         };
-        Ok::<_, Infallible>(Event::default().event(name).data(data))
+        Event::default().event(name).data(data)
     });
-    let keep_alive = KeepAlive::new().interval(HEARTBEAT_EVERY);
+    events_response(events, endpoint)
+}
+
+/// Sends events, with a comment after each silence.
+pub(super) fn events_response(events: impl Stream<Item = Event> + Send + 'static, endpoint: &Endpoint) -> Response {
+    let keep_alive = KeepAlive::new().interval(endpoint.limits.heartbeat_every);
     // Proxies such as nginx would otherwise collect the events before they pass them on.
     let headers = [(CACHE_CONTROL, "no-cache"), (HeaderName::from_static("x-accel-buffering"), "no")];
-    (headers, Sse::new(events).keep_alive(keep_alive)).into_response()
+    (headers, Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(keep_alive)).into_response()
 }

@@ -29,6 +29,14 @@ async fn apollo_over_http_and_websocket() {
     of("apollo.mjs", 4, true).await;
 }
 
+/// Its client has no way of coming back by itself; what the transport says reaches it as such, and not as a broken line.
+#[tokio::test]
+async fn apollo_over_multipart_http() {
+    let sent_away = json!({ "transport": "UNAUTHENTICATED" });
+    let world = World::new(Role::Supervisor).await;
+    comes_back(world, "apollo-multipart.mjs", Expected { sign_ins: 2, sent_away }).await;
+}
+
 #[tokio::test]
 async fn urql_over_http_and_websocket() {
     of("urql-ws.mjs", 4, true).await;

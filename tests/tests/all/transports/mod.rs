@@ -1,5 +1,9 @@
 //! The transports, sentence by sentence of their protocols, spoken by hand.
 
+mod dashboard_feed;
+mod http_stream;
+mod multipart;
+mod sse;
 mod streams;
 mod websocket;
 mod websocket_bounds;

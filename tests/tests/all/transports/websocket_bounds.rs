@@ -79,3 +79,18 @@ async fn sockets_of_a_viewer_up_to_the_limit_are_taken_and_one_more_is_sent_away
     drop(held);
     world.end().await;
 }
+
+#[tokio::test]
+async fn in_silence_the_server_pings_and_who_does_not_answer_is_cut_off() {
+    let world = World::with(Limits { heartbeat_every: Duration::from_millis(40), ..Limits::default() }).await;
+    let mut wire = world.ready().await;
+    wire.say(subscribe("1", EVENTS)).await;
+    // A client's library answers as it reads on: it stays for many times the silence that is allowed.
+    for _ in 0..10 {
+        assert_eq!(wire.hear().await, Heard::Ping);
+    }
+    wire.hears_nothing_before_a_pong().await;
+    // What is read from the connection itself is answered by nobody.
+    wire.ends_unanswered().await;
+    world.end().await;
+}

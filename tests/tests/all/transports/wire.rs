@@ -9,6 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tests::graphql::ANSWER_WITHIN;
 use tests::{Client, TestDatabase, TestServer};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -170,5 +171,12 @@ impl Wire {
             }
         };
         timeout(ANSWER_WITHIN + Duration::from_secs(1), closing).await.expect("it stays open")
+    }
+
+    /// Reads bytes as they come, and answers none, until the server cuts the connection.
+    pub(super) async fn ends_unanswered(&mut self) {
+        let mut bytes = [0; 1_024];
+        let reading = async { while self.0.get_mut().read(&mut bytes).await.is_ok_and(|count| count > 0) {} };
+        timeout(ANSWER_WITHIN, reading).await.expect("it stays open");
     }
 }

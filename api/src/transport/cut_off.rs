@@ -1,0 +1,30 @@
+//! Why an answer that goes on and on is cut off by the server.
+
+use super::Endpoint;
+use crate::auth::{AuthError, Grant};
+
+/// Why a stream is cut off. Its client may come back, and learns then what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CutOff {
+    /// The token has expired, the account was closed, or its rights were changed.
+    Revoked,
+    /// This node is going away; another one takes the client.
+    Shutdown,
+}
+
+/// Waits until a stream is to be cut off. A database that does not answer is no reason to send anybody away.
+pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>) -> CutOff {
+    let revoked = async {
+        let Some(grant) = grant else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(endpoint.limits.recheck_every).await;
+            if matches!(endpoint.auth.viewer_of(&grant).await, Err(AuthError::Token)) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = revoked => CutOff::Revoked,
+        () = endpoint.shutdown.cancelled() => CutOff::Shutdown,
+    }
+}
