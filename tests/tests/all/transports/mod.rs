@@ -4,7 +4,6 @@ mod dashboard_feed;
 mod http_stream;
 mod multipart;
 mod sse;
-mod streams;
 mod websocket;
 mod websocket_bounds;
 mod wire;
