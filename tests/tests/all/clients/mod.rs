@@ -1,9 +1,10 @@
 //! Real clients from npm and PyPI against the server: the audit of GraphQL over HTTP, five GraphQL clients that come back
-//! after every kind of interruption, linters of the schema, and a fuzzer of the whole schema.
+//! after every kind of interruption, and what README tells their users to write.
 
 mod audit;
 mod interrupted;
 mod libraries;
+mod snippets;
 
 use std::path::Path;
 use std::time::Duration;
