@@ -19,8 +19,7 @@ pub struct Limits {
     pub fields: usize,
     /// Most directives in one place: on a field, a fragment or an operation.
     pub directives: usize,
-    /// Most points of one operation: a field counts 1, a page or list as many times what it holds as it is asked for, 20
-    /// where nothing is said. 100 calls with agent and the last 10 segments of each cost some 10,000.
+    /// Most points of one operation: a field counts 1, a page its nodes.
     pub complexity: usize,
     /// Points that a viewer regains in a minute; who is not signed in is counted by the address.
     pub points_per_minute: u32,
@@ -64,7 +63,7 @@ impl Default for Limits {
             root_fields: 20,
             fields: 2_000,
             directives: 5,
-            complexity: 20_000,
+            complexity: 2_000,
             points_per_minute: 600_000,
             points_burst: 100_000,
             execution_time: Duration::from_secs(10),

@@ -30,8 +30,6 @@ pub(crate) enum Command {
     Projections(RoleArgs),
     /// Run the relay that carries the log to Kafka.
     Relay(RelayArgs),
-    /// Print the GraphQL schema in its own language.
-    Schema,
     /// Bring the database's tables up to date, then end.
     Migrate(DatabaseArgs),
     /// Build a read model anew beside the old one, compare, switch.

@@ -63,10 +63,6 @@ async fn run(command: Command) -> Result<()> {
             Some(from) => unless_stopped(&shutdown, tools::publish_again(&args, from)).await,
             None => serve(role(false, false, false, true), &args.role, shutdown).await,
         },
-        Command::Schema => {
-            terminal::say(api::schema_sdl().trim_end());
-            Ok(())
-        }
         Command::Migrate(args) => unless_stopped(&shutdown, tools::migrate(&args)).await,
         Command::Rebuild(args) => unless_stopped(&shutdown, tools::rebuild_model(&args)).await,
         Command::Replay(args) => tools::replay(&args, shutdown).await,

@@ -6,22 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::connection::Connection;
-use async_graphql::{ComplexObject, Context, Lookahead, Result, Value};
+use async_graphql::{ComplexObject, Context, Lookahead, Result};
 use domain::CallId;
 use projections::Snapshot;
 use projections::models::agents::{self, AgentView};
 use projections::models::sentiment::{self, ScoreRow, summarise};
-use projections::models::transcripts::{self, SEGMENTS_MAX, SegmentRow};
+use projections::models::transcripts::{self, SegmentRow};
 use uuid::Uuid;
 
 use super::agents::Agent;
 use super::call_types::Call;
 use super::events::{StoredEvent, history_of};
-use super::pages::{LIST_ASSUMED, PAGE_MAX, size};
 use super::sentiment::{SentimentScore, SentimentSummary};
 use super::transcripts::TranscriptSegment;
 use crate::auth::{Permit, Require};
-use crate::error::{bad_input, internal};
+use crate::error::internal;
 use crate::views::Views;
 
 /// What was read for a whole list of calls. What is `None` was not asked for there.
@@ -49,8 +48,7 @@ impl Related {
             rows.agents = Some(found.into_iter().map(|view| (view.profile.agent_id, view)).collect());
         }
         if asked("transcript") {
-            let found = transcripts::current(snapshot, &ids, most_asked(node)).await;
-            let found = found.map_err(|error| internal(&error))?;
+            let found = transcripts::current(snapshot, &ids).await.map_err(|error| internal(&error))?;
             rows.segments = Some(grouped(found, |row| row.call_id));
         }
         if asked("sentiment") || asked("sentimentSummary") {
@@ -59,19 +57,6 @@ impl Related {
         }
         Ok(Self(Arc::new(rows)))
     }
-}
-
-/// How many segments of each call are read for a list: as many as the document's largest `last`.
-fn most_asked(node: &Lookahead<'_>) -> i64 {
-    let lasts = node.field("transcript").selection_fields().into_iter().map(|field| {
-        let arguments = field.arguments().unwrap_or_default();
-        let last = arguments.into_iter().find(|(name, _)| name == "last").map(|(_, value)| value);
-        match last {
-            Some(Value::Number(last)) => last.as_i64().unwrap_or(SEGMENTS_MAX),
-            _ => SEGMENTS_MAX,
-        }
-    });
-    lasts.max().unwrap_or(SEGMENTS_MAX)
 }
 
 fn grouped<T>(rows: Vec<T>, call_id: impl Fn(&T) -> CallId) -> HashMap<CallId, Vec<T>> {
@@ -108,55 +93,33 @@ impl Call {
         Ok(found.into_iter().next().map(Into::into))
     }
 
-    /// What was said, as it stands now: superseded segments left out, in the order of speaking. At most the last 10000
-    /// segments; for all of a longer one, see the subscription `transcript`.
-    #[graphql(
-        guard = "Require(\"transcript\", \"read\")",
-        complexity = "size(last, None, LIST_ASSUMED).saturating_mul(child_complexity).saturating_add(1)"
-    )]
-    async fn transcript(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Only the last segments, 1 to 100; absent: all of them.")] last: Option<i32>,
-    ) -> Result<Vec<TranscriptSegment>> {
+    /// What was said, as it stands now: superseded segments left out, in the order of speaking.
+    #[graphql(guard = "Require(\"transcript\", \"read\")")]
+    async fn transcript(&self, context: &Context<'_>) -> Result<Vec<TranscriptSegment>> {
         context.permit("transcript", "read", &self.owners)?;
-        if last.is_some_and(|last| !(1..=PAGE_MAX).contains(&last)) {
-            return Err(bad_input("last", "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")));
-        }
-        let last = last.map_or(SEGMENTS_MAX, i64::from);
-        let mut rows = match &self.related.0.segments {
+        let rows = match &self.related.0.segments {
             Some(segments) => segments.get(&self.call_id).cloned().unwrap_or_default(),
             None => {
                 let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-                transcripts::current(&mut snapshot, &[self.call_id], last).await.map_err(|error| internal(&error))?
+                transcripts::current(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))?
             }
         };
-        // A list has read as many as the largest wish of the document.
-        let more = rows.len().saturating_sub(usize::try_from(last).unwrap_or(0));
-        Ok(rows.drain(more..).map(Into::into).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// The mood, segment by segment, in the order of speaking.
-    #[graphql(
-        guard = "Require(\"sentiment\", \"read\")",
-        complexity = "LIST_ASSUMED.saturating_mul(child_complexity).saturating_add(1)"
-    )]
+    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
     async fn sentiment(&self, context: &Context<'_>) -> Result<Vec<SentimentScore>> {
         Ok(self.scores(context).await?.into_iter().map(Into::into).collect())
     }
 
     /// The mood of each speaker over the call.
-    #[graphql(
-        guard = "Require(\"sentiment\", \"read\")",
-        complexity = "LIST_ASSUMED.saturating_mul(child_complexity).saturating_add(1)"
-    )]
+    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
     async fn sentiment_summary(&self, context: &Context<'_>) -> Result<Vec<SentimentSummary>> {
         Ok(summarise(self.scores(context).await?).into_iter().map(Into::into).collect())
     }
 
-    /// Every event of the call over all its streams, in order, with actor and cause. Read for each call by itself, and paid
-    /// for accordingly.
-    #[graphql(complexity = "size(first, None, 50).saturating_mul(child_complexity).saturating_add(100)")]
+    /// Every event of the call over all its streams, in order, with actor and cause.
     async fn history(
         &self,
         context: &Context<'_>,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::call_related::Related;
 use super::call_types::{Call, CallState};
-use super::pages::{PageArgs, resume, size};
+use super::pages::{PageArgs, resume};
 use super::scalars::{Direction, Position, instant, sought};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
@@ -77,10 +77,7 @@ impl CallQuery {
     }
 
     /// Calls, newest first.
-    #[graphql(
-        guard = "Require(\"call\", \"read\")",
-        complexity = "size(first, last, 20).saturating_mul(child_complexity).saturating_add(10)"
-    )]
+    #[graphql(guard = "Require(\"call\", \"read\")", complexity = "10 + 4 * child_complexity")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn calls(
         &self,

@@ -15,14 +15,6 @@ pub(crate) const PAGE_MAX: i32 = 100;
 /// Nodes on a page where nothing is said.
 pub(crate) const PAGE_DEFAULT: i32 = 20;
 
-/// Items that a list without a size is taken to have when an operation's cost is counted.
-pub(crate) const LIST_ASSUMED: usize = 20;
-
-/// Items that are asked for, when an operation's cost is counted. What is out of bounds is refused when it is executed.
-pub(crate) fn size(first: Option<i32>, last: Option<i32>, default: usize) -> usize {
-    first.or(last).map_or(default, |asked| usize::try_from(asked.clamp(1, PAGE_MAX)).unwrap_or(default))
-}
-
 /// The arguments of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct PageArgs {

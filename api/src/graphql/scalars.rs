@@ -11,7 +11,6 @@ use crate::error::bad_input;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position(pub(crate) i64);
 
-/// A place in the log: events are counted from 1, without a gap. An integer, or its digits as text.
 #[Scalar]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {

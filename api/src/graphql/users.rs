@@ -27,7 +27,6 @@ pub(crate) enum Role {
 /// A person who may sign in.
 pub(crate) struct User(Account);
 
-/// A person who may sign in.
 #[Object]
 impl User {
     /// Identity; the actor of what the person does is `user:` and this id.
@@ -191,11 +190,7 @@ pub(crate) struct UserCommands;
 #[Object]
 impl UserCommands {
     /// Sign in with address and password. Needs no token.
-    async fn login(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What to do.")] input: LoginInput,
-    ) -> Result<LoginPayload> {
+    async fn login(&self, context: &Context<'_>, input: LoginInput) -> Result<LoginPayload> {
         let signed_in = context.data::<Auth>()?.sign_in(&input.email, input.password).await.map_err(refused)?;
         let (access_token, user) = signed_in.ok_or_else(|| {
             // One answer for every reason, so that nobody learns which addresses exist.
@@ -213,11 +208,7 @@ impl UserCommands {
 
     /// Add a person.
     #[graphql(guard = "RequireAll(\"user\", \"create\")")]
-    async fn create_user(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What to do.")] input: CreateUserInput,
-    ) -> Result<User> {
+    async fn create_user(&self, context: &Context<'_>, input: CreateUserInput) -> Result<User> {
         let new = NewUser {
             email: input.email,
             name: input.name,
@@ -231,11 +222,7 @@ impl UserCommands {
 
     /// Change role and permissions. The person's tokens become worthless.
     #[graphql(guard = "RequireAll(\"user\", \"update\")")]
-    async fn set_user_role(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What to do.")] input: SetUserRoleInput,
-    ) -> Result<User> {
+    async fn set_user_role(&self, context: &Context<'_>, input: SetUserRoleInput) -> Result<User> {
         let permissions = permissions(&input.permissions)?;
         let users = context.data::<Auth>()?.users();
         users.set_role(input.user_id, input.role.into(), &permissions).await.map(User).map_err(refused)
@@ -243,21 +230,13 @@ impl UserCommands {
 
     /// Close an account, or open it again. The person's tokens become worthless.
     #[graphql(guard = "RequireAll(\"user\", \"update\")")]
-    async fn set_user_disabled(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What to do.")] input: SetUserDisabledInput,
-    ) -> Result<User> {
+    async fn set_user_disabled(&self, context: &Context<'_>, input: SetUserDisabledInput) -> Result<User> {
         let users = context.data::<Auth>()?.users();
         users.set_disabled(input.user_id, input.disabled).await.map(User).map_err(refused)
     }
 
     /// Change one's own password. All earlier tokens become worthless; the answer brings a new one.
-    async fn change_password(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What to do.")] input: ChangePasswordInput,
-    ) -> Result<LoginPayload> {
+    async fn change_password(&self, context: &Context<'_>, input: ChangePasswordInput) -> Result<LoginPayload> {
         let auth = context.data::<Auth>()?;
         let viewer = context.viewer()?;
         let known = auth.sign_in(&viewer.user.email, input.current_password).await.map_err(refused)?;

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{SearchHit, SegmentRow};
-use crate::models::rows::{bounded, unwrapped, word};
+use crate::models::rows::{bounded, by_ids, unwrapped, word};
 
 /// Most segments of one call that one query returns.
 pub const SEGMENTS_MAX: i64 = 10_000;
@@ -55,23 +55,18 @@ pub async fn added_after(
     Ok(unwrapped(rows))
 }
 
-/// The text of calls as it stands: superseded segments left out, by call and in the order of speaking; of each call the
-/// last ones, at most [`SEGMENTS_MAX`].
+/// The text of calls as it stands: superseded segments left out, by call and in the order of speaking.
 ///
 /// # Errors
 /// The database refused.
-pub async fn current(connection: &mut PgConnection, ids: &[CallId], last: i64) -> Result<Vec<SegmentRow>, sqlx::Error> {
+pub async fn current(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<SegmentRow>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
         segment_json!(),
-        " FROM unnest($1) asked(call_id) CROSS JOIN LATERAL (SELECT * FROM read.transcripts s",
-        " WHERE s.call_id = asked.call_id AND s.superseded_by IS NULL",
-        " ORDER BY s.begin_ms DESC, s.sequence DESC LIMIT $2) t",
+        " FROM read.transcripts t WHERE t.call_id = ANY($1) AND t.superseded_by IS NULL",
         " ORDER BY t.call_id, t.begin_ms, t.sequence"
     );
-    let last = last.clamp(0, SEGMENTS_MAX);
-    let rows: Vec<Json<SegmentRow>> = sqlx::query_scalar(sql).bind(ids).bind(last).fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+    by_ids(connection, sql, ids).await
 }
 
 /// Segments that hold the words, newest first; superseded ones are not searched. `before`: position of the last segment

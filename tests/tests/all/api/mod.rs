@@ -10,7 +10,6 @@ mod input;
 mod pages;
 mod replay;
 mod roles;
-mod schema;
 mod streams;
 mod tokens;
 

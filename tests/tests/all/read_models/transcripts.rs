@@ -2,9 +2,7 @@
 
 use domain::Personal;
 use domain::call::Party;
-use projections::models::transcripts::{
-    SEGMENTS_MAX, SearchFilter, Transcripts, added_after, current, search_best, search_newest,
-};
+use projections::models::transcripts::{SearchFilter, Transcripts, added_after, current, search_best, search_newest};
 use uuid::Uuid;
 
 use super::floor::Floor;
@@ -35,7 +33,7 @@ async fn corrections_take_the_place_of_what_they_correct() {
     let database = projected(&Transcripts, &floor.log).await;
     let mut connection = database.pool.acquire().await.unwrap();
 
-    let text = current(&mut connection, &[id], SEGMENTS_MAX).await.unwrap();
+    let text = current(&mut connection, &[id]).await.unwrap();
     let told: Vec<_> = text.iter().map(|s| (s.sequence, s.begin_ms, s.text.reveal().as_str())).collect();
     assert_eq!(told, [(1, 0, "good morning"), (3, 2_000, "how can I help"), (5, 3_000, "I want a refund")]);
     let last = &text[2];
