@@ -71,8 +71,11 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
     transport::router(transport::Endpoint::new(schema, auth, limits, shutdown))
 }
 
-/// The schema in its own language, with descriptions.
+/// The schema in its own language, with descriptions; types in the order of their names. `schema.graphql` holds it.
 #[must_use]
 pub fn schema_sdl() -> String {
-    graphql::builder(&Limits::default()).finish().sdl()
+    let sdl = graphql::builder(&Limits::default()).finish().sdl();
+    // The executor leaves blanks at the ends of some lines.
+    let lines: Vec<&str> = sdl.trim().lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
 }

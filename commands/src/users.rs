@@ -202,6 +202,30 @@ impl Users {
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
+    /// The same backwards: the users who were added last, or last before one of them. In the order they were added.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn page_before(&self, before: Option<Uuid>, limit: i64) -> Result<Vec<User>, UserError> {
+        let rows: Vec<UserRow> =
+            sqlx::query_as("SELECT * FROM users WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2")
+                .bind(before)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(rows.into_iter().rev().map(|row| row.0).collect())
+    }
+
+    /// Users by id, in no order; those that are not known are left out.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<User>, UserError> {
+        let rows: Vec<UserRow> =
+            sqlx::query_as("SELECT * FROM users WHERE id = ANY($1)").bind(ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
     /// Changes role and further permissions; all earlier tokens become worthless.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use sqlx::types::Json;
 use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
+use crate::models::Scroll;
+
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -105,6 +107,58 @@ pub async fn of_stream_id<'e>(
     .fetch_all(executor)
     .await?;
     rows.iter().map(recorded).collect()
+}
+
+/// The same backwards: what comes last before a position, in order. At most `limit`.
+///
+/// # Errors
+/// See [`LogError`].
+pub async fn of_stream_id_before<'e>(
+    executor: impl PgExecutor<'e>,
+    id: Uuid,
+    before: Position,
+    limit: usize,
+) -> Result<Vec<Recorded>, LogError> {
+    let rows = sqlx::query(concat!(
+        "WITH found AS MATERIALIZED (",
+        select_events!("WHERE stream_id = $1 AND position < $2"),
+        ") SELECT * FROM found ORDER BY position DESC LIMIT $3"
+    ))
+    .bind(id)
+    .bind(before)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(executor)
+    .await?;
+    rows.iter().rev().map(recorded).collect()
+}
+
+/// The beginnings of several histories, or their ends: of each identity at most `limit` events, in order, in one statement.
+///
+/// # Errors
+/// See [`LogError`].
+pub async fn of_stream_ids<'e>(
+    executor: impl PgExecutor<'e>,
+    ids: &[Uuid],
+    scroll: Scroll,
+    limit: usize,
+) -> Result<Vec<Recorded>, LogError> {
+    macro_rules! select_each {
+        ($order:literal) => {
+            concat!(
+                "SELECT e.* FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL (WITH found AS MATERIALIZED (",
+                select_events!("WHERE stream_id = asked.id"),
+                ") SELECT * FROM found ORDER BY position ",
+                $order,
+                " LIMIT $2) AS e ORDER BY e.position"
+            )
+        };
+    }
+    let sql = match scroll {
+        Scroll::Forward => select_each!(""),
+        Scroll::Backward => select_each!("DESC"),
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    sqlx::query(sql).bind(ids).bind(limit).fetch_all(executor).await?.iter().map(recorded).collect()
 }
 
 /// Position of the last committed event; 0 in an empty log.

@@ -10,6 +10,7 @@ pub mod process;
 pub mod proxy;
 pub mod script;
 pub mod server;
+pub mod statements;
 
 pub use database::TestDatabase;
 pub use graphql::{Client, Command, Refusal, Subscription};
@@ -17,3 +18,4 @@ pub use process::Voice;
 pub use proxy::Proxy;
 pub use script::Script;
 pub use server::TestServer;
+pub use statements::Statements;

@@ -12,6 +12,7 @@ use ingest::language::Vader;
 use ingest::reactions::Reactions;
 use projections::{Bookmark, Changes, LiveLane, Progress, Source, Tail, read_models};
 use serde_json::json;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -56,6 +57,14 @@ impl TestServer {
     /// # Panics
     /// A role did not start.
     pub async fn start_with(database: &TestDatabase, limits: Limits) -> Self {
+        Self::start_reading_by(database, database.pool.clone(), limits).await
+    }
+
+    /// The same, with connections of its own for what requests read: who asks, and the read models.
+    ///
+    /// # Panics
+    /// A role did not start.
+    pub async fn start_reading_by(database: &TestDatabase, readers: PgPool, limits: Limits) -> Self {
         let pool = database.pool.clone();
         let (drain, followers, writers) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -88,11 +97,11 @@ impl TestServer {
             changes,
             tail,
             live: LiveLane::start(pool.clone(), &following, &followers),
-            auth: api::Auth::new(users.clone(), api::Tokens::new(SECRET)),
+            auth: api::Auth::new(Users::new(readers.clone()), api::Tokens::new(SECRET)),
             cursors: api::Cursors::new(SECRET, projections::log::epoch(&pool).await.unwrap()),
             zone: Tz::UTC,
             limits,
-            database: pool,
+            database: readers,
         };
         let router = api::router(context, drain.clone());
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();

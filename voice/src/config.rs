@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Play conversations from JSON lines files through the API of a running system, as live calls.
     Import(ImportArgs),
+    /// Print the GraphQL schema with its descriptions, in the schema definition language. Needs no database.
+    Schema,
 }
 
 #[derive(Debug, Clone, Args)]

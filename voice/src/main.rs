@@ -67,6 +67,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Rebuild(args) => unless_stopped(&shutdown, tools::rebuild_model(&args)).await,
         Command::Replay(args) => tools::replay(&args, shutdown).await,
         Command::Import(args) => tools::import(&args, shutdown).await,
+        Command::Schema => {
+            terminal::say(format_args!("{}", api::schema_sdl().trim_end()));
+            Ok(())
+        }
     }
 }
 

@@ -152,7 +152,11 @@ async fn give(
 impl AgentCommands {
     /// Make an agent known.
     #[graphql(guard = "Require(\"agent\", \"create\")")]
-    async fn register_agent(&self, context: &Context<'_>, input: RegisterAgentInput) -> Result<CommandResult> {
+    async fn register_agent(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: RegisterAgentInput,
+    ) -> Result<CommandResult> {
         let agent_id = match (input.agent_id, input.command.command_id) {
             (Some(agent_id), _) => agent_id,
             (None, None) => Uuid::now_v7(),
@@ -171,7 +175,11 @@ impl AgentCommands {
 
     /// Begin to work.
     #[graphql(guard = "Require(\"agent\", \"update\")")]
-    async fn sign_in_agent(&self, context: &Context<'_>, input: SignInAgentInput) -> Result<CommandResult> {
+    async fn sign_in_agent(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: SignInAgentInput,
+    ) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
         let command = Command::SignIn { presence: input.presence.into() };
         give(context, "update", agent_id, &input.command, command).await
@@ -179,7 +187,11 @@ impl AgentCommands {
 
     /// Stop working.
     #[graphql(guard = "Require(\"agent\", \"update\")")]
-    async fn sign_out_agent(&self, context: &Context<'_>, input: SignOutAgentInput) -> Result<CommandResult> {
+    async fn sign_out_agent(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: SignOutAgentInput,
+    ) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
         let command = Command::SignOut { reason: optional("reason", input.reason.as_deref(), ShortText::parse)? };
         give(context, "update", agent_id, &input.command, command).await
@@ -187,7 +199,11 @@ impl AgentCommands {
 
     /// Become available, or go on break, to lunch, into a meeting, ...
     #[graphql(guard = "Require(\"agent\", \"update\")")]
-    async fn change_presence(&self, context: &Context<'_>, input: ChangePresenceInput) -> Result<CommandResult> {
+    async fn change_presence(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: ChangePresenceInput,
+    ) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
         let reason = optional("reason", input.reason.as_deref(), ShortText::parse)?;
         let command = Command::ChangePresence { presence: input.presence.into(), reason };
@@ -196,28 +212,44 @@ impl AgentCommands {
 
     /// Add a capability, or correct its level.
     #[graphql(guard = "Require(\"agent\", \"manage\")")]
-    async fn set_capability(&self, context: &Context<'_>, input: SetCapabilityInput) -> Result<CommandResult> {
+    async fn set_capability(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: SetCapabilityInput,
+    ) -> Result<CommandResult> {
         let command = Command::SetCapability { capability: input.capability.parse()? };
         give(context, "manage", input.agent_id, &input.command, command).await
     }
 
     /// Take a capability away.
     #[graphql(guard = "Require(\"agent\", \"manage\")")]
-    async fn remove_capability(&self, context: &Context<'_>, input: RemoveCapabilityInput) -> Result<CommandResult> {
+    async fn remove_capability(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: RemoveCapabilityInput,
+    ) -> Result<CommandResult> {
         let command = Command::RemoveCapability { name: text("name", &input.name, Label::parse)? };
         give(context, "manage", input.agent_id, &input.command, command).await
     }
 
     /// Put an agent into a team, or take the agent out of it.
     #[graphql(guard = "Require(\"agent\", \"manage\")")]
-    async fn assign_team(&self, context: &Context<'_>, input: AssignTeamInput) -> Result<CommandResult> {
+    async fn assign_team(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: AssignTeamInput,
+    ) -> Result<CommandResult> {
         let command = Command::AssignTeam { team: optional("team", input.team.as_deref(), TeamName::parse)? };
         give(context, "manage", input.agent_id, &input.command, command).await
     }
 
     /// Change how many conversations an agent can hold at once.
     #[graphql(guard = "Require(\"agent\", \"manage\")")]
-    async fn change_capacity(&self, context: &Context<'_>, input: ChangeCapacityInput) -> Result<CommandResult> {
+    async fn change_capacity(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: ChangeCapacityInput,
+    ) -> Result<CommandResult> {
         let command = Command::ChangeCapacity { capacity: input.capacity };
         give(context, "manage", input.agent_id, &input.command, command).await
     }

@@ -1,7 +1,6 @@
 //! Agents: queries and the board.
 
-use async_graphql::connection::Connection;
-use async_graphql::{Context, Enum, Object, Result, SimpleObject, Subscription};
+use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::agent::Capability as AgentCapability;
 use futures_util::Stream;
@@ -11,7 +10,9 @@ use uuid::Uuid;
 
 use super::agents_past::{agent_at, profile_at};
 use super::call_types::LegState;
-use super::pages::{PageArgs, resume};
+use super::cost;
+use super::node::{GlobalId, Kind};
+use super::pages::{Connection, PageArgs, resume};
 use super::scalars::{Position, Presence, instant, sought};
 use crate::auth::{Permit, Require, RequireAll};
 use crate::cursor::Cursors;
@@ -95,6 +96,7 @@ pub(super) struct Contact {
 
 /// An agent.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct Agent {
     /// Identity.
     pub(super) agent_id: Uuid,
@@ -105,6 +107,7 @@ pub(crate) struct Agent {
     /// How many conversations at once.
     pub(super) capacity: u8,
     /// What the agent can do.
+    #[graphql(complexity = "cost::list(cost::CAPABILITIES, child_complexity)")]
     pub(super) capabilities: Vec<Capability>,
     /// Presence; null: signed out.
     pub(super) presence: Option<Presence>,
@@ -117,11 +120,20 @@ pub(crate) struct Agent {
     /// Since when.
     pub(super) activity_since: Option<DateTime<Utc>>,
     /// Legs the agent has, in order of their begin.
+    #[graphql(complexity = "cost::list(cost::CONTACTS, child_complexity)")]
     pub(super) contacts: Vec<Contact>,
     /// Version of the agent's own stream; for `expectedVersion`. Null where the agent is shown as of an instant.
     pub(super) version: Option<i64>,
     /// Place of the last event that changed the agent. Null where the agent is shown as of an instant.
     pub(super) position: Option<Position>,
+}
+
+#[ComplexObject]
+impl Agent {
+    /// Identity among everything: for `node` and for the caches of clients.
+    pub(super) async fn id(&self) -> ID {
+        GlobalId::new(Kind::Agent, self.agent_id).to_id()
+    }
 }
 
 impl From<AgentView> for Agent {
@@ -214,7 +226,7 @@ impl AgentQuery {
     }
 
     /// Agents by name.
-    #[graphql(guard = "RequireAll(\"agent\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"agent\", \"read\")", complexity = "cost::page(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection and its filters")]
     async fn agents(
         &self,
@@ -227,7 +239,7 @@ impl AgentQuery {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Those before this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
-    ) -> Result<Connection<String, Agent>> {
+    ) -> Result<Connection<Agent>> {
         let activities = activities.unwrap_or_default().into_iter().map(Into::into).collect();
         let (team, capability) = (sought("team", team)?, sought("capability", capability)?);
         let filter = AgentFilter { team, activities, capability };
@@ -241,7 +253,7 @@ impl AgentQuery {
 
     /// What an agent did between two instants, in one dimension, by begin; at most 1000 intervals. They are not cut to the
     /// window.
-    #[graphql(guard = "Require(\"agent\", \"read\")")]
+    #[graphql(guard = "Require(\"agent\", \"read\")", complexity = "cost::list(cost::INTERVALS, child_complexity)")]
     async fn agent_intervals(
         &self,
         context: &Context<'_>,
@@ -270,6 +282,7 @@ struct AgentBoardChanged {
     /// The agents are the whole board; otherwise they are those that changed.
     snapshot: bool,
     /// Agents as they are now.
+    #[graphql(complexity = "cost::list(cost::BOARD_AGENTS, child_complexity)")]
     agents: Vec<Agent>,
     /// Agents that are not on this board any more: signed out without a contact, or in another team.
     gone: Vec<Uuid>,

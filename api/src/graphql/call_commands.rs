@@ -207,7 +207,11 @@ pub(crate) async fn update(
 impl CallCommands {
     /// A call came in, or shall go out.
     #[graphql(guard = "Require(\"call\", \"create\")")]
-    async fn initiate_call(&self, context: &Context<'_>, input: InitiateCallInput) -> Result<CommandResult> {
+    async fn initiate_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: InitiateCallInput,
+    ) -> Result<CommandResult> {
         // A new id for a repeated command would be another call: then both ids have to come from the client.
         let call_id = match (input.call_id, input.command.command_id) {
             (Some(call_id), _) => call_id,
@@ -230,7 +234,11 @@ impl CallCommands {
 
     /// Let the caller wait in a queue, or move to another one.
     #[graphql(guard = "Require(\"call\", \"route\")")]
-    async fn queue_call(&self, context: &Context<'_>, input: QueueCallInput) -> Result<CommandResult> {
+    async fn queue_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: QueueCallInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let queue = text("queue", &input.queue, QueueName::parse)?;
         let command = Command::Queue { queue, priority: input.priority };
@@ -239,7 +247,11 @@ impl CallCommands {
 
     /// Let an agent's phone ring.
     #[graphql(guard = "Require(\"call\", \"route\")")]
-    async fn offer_call(&self, context: &Context<'_>, input: OfferCallInput) -> Result<CommandResult> {
+    async fn offer_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: OfferCallInput,
+    ) -> Result<CommandResult> {
         let (agent_id, ring_timeout_ms) = (input.agent_id, input.ring_timeout_ms);
         permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         Order::new(context, input.call_id, &input.command)?
@@ -252,7 +264,11 @@ impl CallCommands {
 
     /// The agent refuses the offer.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn decline_offer(&self, context: &Context<'_>, input: DeclineOfferInput) -> Result<CommandResult> {
+    async fn decline_offer(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: DeclineOfferInput,
+    ) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
         let reason = optional("reason", input.reason.as_deref(), ShortText::parse)?;
         update(context, input.call_id, &input.command, Command::Decline { agent_id, reason }).await
@@ -260,7 +276,11 @@ impl CallCommands {
 
     /// The offer rang for too long.
     #[graphql(guard = "Require(\"call\", \"route\")")]
-    async fn expire_offer(&self, context: &Context<'_>, input: ExpireOfferInput) -> Result<CommandResult> {
+    async fn expire_offer(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: ExpireOfferInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let command = Command::ExpireOffer { agent_id: input.agent_id, leg: input.leg };
         Order::new(context, input.call_id, &input.command)?.give::<Call>(command).await
@@ -268,40 +288,64 @@ impl CallCommands {
 
     /// The agent takes the offer.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn answer_call(&self, context: &Context<'_>, input: AnswerCallInput) -> Result<CommandResult> {
+    async fn answer_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: AnswerCallInput,
+    ) -> Result<CommandResult> {
         let agent_id = meant_agent(context, input.agent_id)?;
         update(context, input.call_id, &input.command, Command::Answer { agent_id }).await
     }
 
     /// Put the customer on hold.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn hold_call(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
+    async fn hold_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: LegInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::Hold { leg: input.leg }).await
     }
 
     /// Take the customer off hold.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn resume_call(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
+    async fn resume_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: LegInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::Resume { leg: input.leg }).await
     }
 
     /// Silence one party.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn mute_party(&self, context: &Context<'_>, input: MuteInput) -> Result<CommandResult> {
+    async fn mute_party(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: MuteInput,
+    ) -> Result<CommandResult> {
         let command = Command::Mute { leg: input.leg, party: input.party.into() };
         update(context, input.call_id, &input.command, command).await
     }
 
     /// Let the party be heard again.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn unmute_party(&self, context: &Context<'_>, input: MuteInput) -> Result<CommandResult> {
+    async fn unmute_party(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: MuteInput,
+    ) -> Result<CommandResult> {
         let command = Command::Unmute { leg: input.leg, party: input.party.into() };
         update(context, input.call_id, &input.command, command).await
     }
 
     /// Finish the work after the conversation. It began by itself when the conversation ended.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn complete_wrap_up(&self, context: &Context<'_>, input: CompleteWrapUpInput) -> Result<CommandResult> {
+    async fn complete_wrap_up(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: CompleteWrapUpInput,
+    ) -> Result<CommandResult> {
         let command = Command::CompleteWrapUp {
             leg: input.leg,
             disposition: text("disposition", &input.disposition, Label::parse)?,
@@ -312,21 +356,33 @@ impl CallCommands {
 
     /// End the call. By the customer while waiting, this is an abandonment.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn end_call(&self, context: &Context<'_>, input: EndCallInput) -> Result<CommandResult> {
+    async fn end_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: EndCallInput,
+    ) -> Result<CommandResult> {
         let command = Command::End { by: input.by.into(), reason: input.reason.into() };
         update(context, input.call_id, &input.command, command).await
     }
 
     /// The caller hung up while waiting.
     #[graphql(guard = "Require(\"call\", \"route\")")]
-    async fn abandon_call(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
+    async fn abandon_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: CallInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Abandon).await
     }
 
     /// The call was lost by a technical fault.
     #[graphql(guard = "Require(\"call\", \"route\")")]
-    async fn fail_call(&self, context: &Context<'_>, input: FailCallInput) -> Result<CommandResult> {
+    async fn fail_call(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: FailCallInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "route", input.call_id, Doer::Anyone, &input.command).await?;
         let reason = text("reason", &input.reason, ShortText::parse)?;
         Order::new(context, input.call_id, &input.command)?.give::<Call>(Command::Fail { reason }).await

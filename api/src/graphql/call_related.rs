@@ -1,132 +1,258 @@
 //! What belongs to a call and is kept elsewhere: agents, transcript, sentiment, history.
 //!
-//! A list reads it for all its calls at once, as far as the document asks for it; a single call reads it when asked.
+//! The calls of one list share a [`Related`]: the first of them that is asked for its transcript reads those of all, in one
+//! statement and in the snapshot that the calls come from. So the number of statements depends on the document, not on
+//! the length of the list.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use async_graphql::connection::Connection;
-use async_graphql::{ComplexObject, Context, Lookahead, Result};
-use domain::CallId;
+use async_graphql::{ComplexObject, Context, ID, Result};
+use domain::{AgentId, CallId, Recorded};
 use projections::Snapshot;
+use projections::log::{of_stream_id, of_stream_id_before, of_stream_ids};
 use projections::models::agents::{self, AgentView};
 use projections::models::sentiment::{self, ScoreRow, summarise};
 use projections::models::transcripts::{self, SegmentRow};
-use uuid::Uuid;
+use projections::models::{Scroll, calls::CallView};
+use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, OnceCell};
 
 use super::agents::Agent;
 use super::call_types::Call;
-use super::events::{StoredEvent, history_of};
+use super::cost;
+use super::events::{HISTORY_DEFAULT, StoredEvent, history_place};
+use super::node::{GlobalId, Kind};
+use super::pages::{Connection, PAGE_MAX, PageArgs};
 use super::sentiment::{SentimentScore, SentimentSummary};
 use super::transcripts::TranscriptSegment;
 use crate::auth::{Permit, Require};
-use crate::error::internal;
+use crate::error::{bad_input, beyond_limit, internal};
 use crate::views::Views;
 
-/// What was read for a whole list of calls. What is `None` was not asked for there.
-#[derive(Clone, Default)]
-pub(crate) struct Related(Arc<Rows>);
+/// Most segments, or scores, that are read for all calls of a list together.
+const ROWS_MAX: usize = 20_000;
 
-#[derive(Default)]
-struct Rows {
-    agents: Option<HashMap<Uuid, AgentView>>,
-    segments: Option<HashMap<CallId, Vec<SegmentRow>>>,
-    scores: Option<HashMap<CallId, Vec<ScoreRow>>>,
+/// What belongs to the calls of one list.
+#[derive(Clone)]
+pub(crate) struct Related(Arc<List>);
+
+struct List {
+    calls: Vec<CallId>,
+    /// Of the calls' agents.
+    agent_ids: Vec<AgentId>,
+    /// Where the calls come from; begun when needed where they come from elsewhere.
+    snapshot: AsyncMutex<Option<Snapshot>>,
+    agents: Asked<(), AgentId, AgentView>,
+    segments: Asked<Option<i64>, CallId, Vec<SegmentRow>>,
+    scores: Asked<Option<i64>, CallId, Vec<ScoreRow>>,
+    histories: Asked<(Scroll, usize), CallId, Vec<Recorded>>,
+}
+
+/// Rows by what they belong to.
+type Rows<K, V> = HashMap<K, V>;
+
+/// Answers to one kind of question, by its arguments. Each is asked once, and a failure is everybody's answer, too.
+struct Asked<A, K, V>(Mutex<HashMap<A, Arc<OnceCell<Result<Rows<K, V>>>>>>);
+
+impl<A, K, V> Default for Asked<A, K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<A: Eq + Hash, K: Eq + Hash, V: Clone> Asked<A, K, V> {
+    /// What belongs to one of the list, reading the rows of the whole list at the first question.
+    async fn of(&self, arguments: A, key: &K, read: impl Future<Output = Result<Rows<K, V>>>) -> Result<Option<V>> {
+        let cell = {
+            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(asked.entry(arguments).or_default())
+        };
+        match cell.get_or_init(|| read).await {
+            Ok(rows) => Ok(rows.get(key).cloned()),
+            Err(error) => Err(error.clone()),
+        }
+    }
 }
 
 impl Related {
-    /// Reads for these calls what the document asks of each: one statement a kind, however many calls there are.
-    pub(crate) async fn read(snapshot: &mut Snapshot, node: &Lookahead<'_>, calls: &[Call]) -> Result<Self> {
-        let asked = |field: &str| node.field(field).exists();
-        let ids: Vec<CallId> = calls.iter().map(|call| call.call_id).collect();
-        let mut rows = Rows::default();
-        if asked("agent") {
-            let mut wanted: Vec<Uuid> = calls.iter().filter_map(|call| call.agent_id).collect();
-            wanted.sort_unstable();
-            wanted.dedup();
-            let found = agents::by_ids(snapshot, &wanted).await.map_err(|error| internal(&error))?;
-            rows.agents = Some(found.into_iter().map(|view| (view.profile.agent_id, view)).collect());
-        }
-        if asked("transcript") {
-            let found = transcripts::current(snapshot, &ids).await.map_err(|error| internal(&error))?;
-            rows.segments = Some(grouped(found, |row| row.call_id));
-        }
-        if asked("sentiment") || asked("sentimentSummary") {
-            let found = sentiment::timeline(snapshot, &ids).await.map_err(|error| internal(&error))?;
-            rows.scores = Some(grouped(found, |row| row.call_id));
-        }
-        Ok(Self(Arc::new(rows)))
+    /// What belongs to these calls, which come from a snapshot or, where there is none, from elsewhere.
+    pub(crate) fn of(calls: &[CallView], snapshot: Option<Snapshot>) -> Self {
+        let mut agent_ids: Vec<AgentId> = calls.iter().filter_map(|view| view.call.agent_id).collect();
+        agent_ids.sort_unstable();
+        agent_ids.dedup();
+        Self(Arc::new(List {
+            calls: calls.iter().map(|view| view.call.call_id).collect(),
+            agent_ids,
+            snapshot: AsyncMutex::new(snapshot),
+            agents: Asked::default(),
+            segments: Asked::default(),
+            scores: Asked::default(),
+            histories: Asked::default(),
+        }))
     }
 }
 
-fn grouped<T>(rows: Vec<T>, call_id: impl Fn(&T) -> CallId) -> HashMap<CallId, Vec<T>> {
-    let mut groups: HashMap<CallId, Vec<T>> = HashMap::new();
+impl List {
+    async fn snapshot(&self, context: &Context<'_>) -> Result<MappedMutexGuard<'_, Snapshot>> {
+        let mut kept = self.snapshot.lock().await;
+        if kept.is_none() {
+            *kept = Some(context.data::<Views>()?.snapshot(&[], None).await?);
+        }
+        MutexGuard::try_map(kept, Option::as_mut).map_err(|_| internal(&Lost))
+    }
+
+    async fn agents(&self, context: &Context<'_>) -> Result<Rows<AgentId, AgentView>> {
+        let mut snapshot = self.snapshot(context).await?;
+        let found = agents::by_ids(&mut snapshot, &self.agent_ids).await.map_err(|error| internal(&error))?;
+        Ok(found.into_iter().map(|view| (view.profile.agent_id, view)).collect())
+    }
+
+    async fn segments(&self, context: &Context<'_>, last: Option<i64>) -> Result<Rows<CallId, Vec<SegmentRow>>> {
+        let mut snapshot = self.snapshot(context).await?;
+        let found = transcripts::current(&mut snapshot, &self.calls, last, bound()).await;
+        grouped(found.map_err(|error| internal(&error))?, |row| row.call_id)
+    }
+
+    async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Rows<CallId, Vec<ScoreRow>>> {
+        let mut snapshot = self.snapshot(context).await?;
+        let found = sentiment::timeline(&mut snapshot, &self.calls, last, bound()).await;
+        grouped(found.map_err(|error| internal(&error))?, |row| row.call_id)
+    }
+
+    async fn histories(
+        &self,
+        context: &Context<'_>,
+        scroll: Scroll,
+        limit: usize,
+    ) -> Result<Rows<CallId, Vec<Recorded>>> {
+        let mut snapshot = self.snapshot(context).await?;
+        let found = of_stream_ids(snapshot.connection(), &self.calls, scroll, limit).await;
+        grouped(found.map_err(|error| internal(&error))?, |event| event.stream.id)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a snapshot that was begun is not there")]
+struct Lost;
+
+/// One more than may be shown, to know whether there are more.
+fn bound() -> i64 {
+    i64::try_from(ROWS_MAX).map_or(i64::MAX, |most| most + 1)
+}
+
+fn grouped<T>(rows: Vec<T>, call_id: impl Fn(&T) -> CallId) -> Result<Rows<CallId, Vec<T>>> {
+    if rows.len() > ROWS_MAX {
+        return Err(beyond_limit("ROWS", ROWS_MAX));
+    }
+    let mut groups: Rows<CallId, Vec<T>> = HashMap::new();
     for row in rows {
         groups.entry(call_id(&row)).or_default().push(row);
     }
-    groups
+    Ok(groups)
+}
+
+/// Checks how many of the last elements are asked for.
+fn checked(last: Option<i32>) -> Result<Option<i64>> {
+    match last {
+        Some(last) if !(1..=PAGE_MAX).contains(&last) => {
+            Err(bad_input("last", "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")))
+        }
+        last => Ok(last.map(i64::from)),
+    }
 }
 
 impl Call {
-    async fn scores(&self, context: &Context<'_>) -> Result<Vec<ScoreRow>> {
+    async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Vec<ScoreRow>> {
         context.permit("sentiment", "read", &self.owners)?;
-        if let Some(scores) = &self.related.0.scores {
-            return Ok(scores.get(&self.call_id).cloned().unwrap_or_default());
-        }
-        let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-        sentiment::timeline(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))
+        let list = &self.related.0;
+        Ok(list.scores.of(last, &self.call_id, list.scores(context, last)).await?.unwrap_or_default())
     }
 }
 
 #[ComplexObject]
 impl Call {
+    /// Identity among everything: for `node` and for the caches of clients.
+    pub(super) async fn id(&self) -> ID {
+        GlobalId::new(Kind::Call, self.call_id).to_id()
+    }
+
     /// The agent who has the customer, or who had it last, as that agent is now.
     #[graphql(guard = "Require(\"agent\", \"read\")")]
     async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
         let Some(agent_id) = self.agent_id else { return Ok(None) };
         context.permit("agent", "read", &[agent_id])?;
-        if let Some(agents) = &self.related.0.agents {
-            return Ok(agents.get(&agent_id).cloned().map(Into::into));
-        }
-        let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-        let found = agents::by_ids(&mut snapshot, &[agent_id]).await.map_err(|error| internal(&error))?;
-        Ok(found.into_iter().next().map(Into::into))
+        let list = &self.related.0;
+        Ok(list.agents.of((), &agent_id, list.agents(context)).await?.map(Into::into))
     }
 
-    /// What was said, as it stands now: superseded segments left out, in the order of speaking.
-    #[graphql(guard = "Require(\"transcript\", \"read\")")]
-    async fn transcript(&self, context: &Context<'_>) -> Result<Vec<TranscriptSegment>> {
+    /// What was said, as it stands now: superseded segments left out, in the order of speaking. Of a call with more than
+    /// 10,000 segments, the last 10,000. Where the calls of a list have more than 20,000 segments together, the list is
+    /// refused with `COMPLEXITY_LIMIT`: ask for the last ones. Counts as 100 segments where `last` is absent.
+    #[graphql(
+        guard = "Require(\"transcript\", \"read\")",
+        complexity = "cost::tail(last, cost::TRANSCRIPT, child_complexity)"
+    )]
+    async fn transcript(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,
+    ) -> Result<Vec<TranscriptSegment>> {
         context.permit("transcript", "read", &self.owners)?;
-        let rows = match &self.related.0.segments {
-            Some(segments) => segments.get(&self.call_id).cloned().unwrap_or_default(),
-            None => {
-                let mut snapshot = context.data::<Views>()?.snapshot(&[], None).await?;
-                transcripts::current(&mut snapshot, &[self.call_id]).await.map_err(|error| internal(&error))?
-            }
-        };
-        Ok(rows.into_iter().map(Into::into).collect())
+        let (last, list) = (checked(last)?, &self.related.0);
+        let rows = list.segments.of(last, &self.call_id, list.segments(context, last)).await?;
+        Ok(rows.unwrap_or_default().into_iter().map(Into::into).collect())
     }
 
-    /// The mood, segment by segment, in the order of speaking.
-    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
-    async fn sentiment(&self, context: &Context<'_>) -> Result<Vec<SentimentScore>> {
-        Ok(self.scores(context).await?.into_iter().map(Into::into).collect())
+    /// The mood, segment by segment, in the order of speaking. Of a call with more than 10,000 scores, the last 10,000;
+    /// the calls of a list are bound like their transcripts. Counts as 100 scores where `last` is absent.
+    #[graphql(
+        guard = "Require(\"sentiment\", \"read\")",
+        complexity = "cost::tail(last, cost::SCORES, child_complexity)"
+    )]
+    async fn sentiment(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,
+    ) -> Result<Vec<SentimentScore>> {
+        Ok(self.scores(context, checked(last)?).await?.into_iter().map(Into::into).collect())
     }
 
-    /// The mood of each speaker over the call.
-    #[graphql(guard = "Require(\"sentiment\", \"read\")")]
+    /// The mood of each speaker over the call. Of a call with more than 10,000 scores, over the last 10,000.
+    #[graphql(guard = "Require(\"sentiment\", \"read\")", complexity = "cost::list(cost::SUMMARIES, child_complexity)")]
     async fn sentiment_summary(&self, context: &Context<'_>) -> Result<Vec<SentimentSummary>> {
-        Ok(summarise(self.scores(context).await?).into_iter().map(Into::into).collect())
+        Ok(summarise(self.scores(context, None).await?).into_iter().map(Into::into).collect())
     }
 
     /// Every event of the call over all its streams, in order, with actor and cause.
+    #[graphql(complexity = "cost::page(first.or(last).or(HISTORY_DEFAULT), None, child_complexity)")]
     async fn history(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many from the beginning, 1 to 100; 50 when neither is given.")] first: Option<i32>,
         #[graphql(desc = "Those after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, StoredEvent>> {
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<StoredEvent>> {
         context.permit("call", "read", &self.owners)?;
-        history_of(context, self.call_id, first, after).await
+        let (page, place) = history_place(context, self.call_id, PageArgs { first, after, last, before })?;
+        let (list, limit) = (&self.related.0, usize::try_from(page.limit).unwrap_or(0));
+        let events = match (place, page.scroll) {
+            (None, scroll) => {
+                let read = list.histories(context, scroll, limit);
+                list.histories.of((scroll, limit), &self.call_id, read).await?.unwrap_or_default()
+            }
+            // A place is one call's, so this is asked for one call of the list at most.
+            (Some(place), scroll) => {
+                let mut snapshot = list.snapshot(context).await?;
+                let connection = snapshot.connection();
+                let found = match scroll {
+                    Scroll::Forward => of_stream_id(connection, self.call_id, place, limit).await,
+                    Scroll::Backward => of_stream_id_before(connection, self.call_id, place, limit).await,
+                };
+                found.map_err(|error| internal(&error))?
+            }
+        };
+        page.connection(context, events, |event| (self.call_id, event.position), |event| StoredEvent::from(&event))
     }
 }

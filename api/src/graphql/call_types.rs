@@ -3,10 +3,12 @@
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{AgentId, Personal};
+use projections::Snapshot;
 use projections::models::calls::{CallView, LegRow};
 use uuid::Uuid;
 
 use super::call_related::Related;
+use super::cost;
 use super::scalars::{Channel, Direction, EndReason, EndedBy, Position};
 
 /// Where a call is. Exactly one holds at any time.
@@ -167,6 +169,7 @@ pub(crate) struct Call {
     /// Place of the call's last event in the log.
     pub(crate) position: Position,
     /// Offers to agents and what became of them, in order.
+    #[graphql(complexity = "cost::list(cost::LEGS, child_complexity)")]
     legs: Vec<Leg>,
     #[graphql(skip)]
     pub(crate) owners: Vec<AgentId>,
@@ -263,7 +266,20 @@ impl From<LegRow> for Leg {
 }
 
 impl From<CallView> for Call {
-    fn from(CallView { call: row, legs }: CallView) -> Self {
+    fn from(view: CallView) -> Self {
+        let related = Related::of(std::slice::from_ref(&view), None);
+        Self::new(view, related)
+    }
+}
+
+impl Call {
+    /// The calls of one list, which share what belongs to them. `snapshot`: where they come from.
+    pub(crate) fn listed(views: Vec<CallView>, snapshot: Option<Snapshot>) -> Vec<Self> {
+        let related = Related::of(&views, snapshot);
+        views.into_iter().map(|view| Self::new(view, related.clone())).collect()
+    }
+
+    fn new(CallView { call: row, legs }: CallView, related: Related) -> Self {
         Self {
             call_id: row.call_id,
             direction: row.direction.into(),
@@ -298,7 +314,7 @@ impl From<CallView> for Call {
             disposition: row.disposition,
             version: row.version,
             position: Position(row.position),
-            related: Related::default(),
+            related,
             owners: legs.iter().map(|leg| leg.agent_id).collect(),
             legs: legs.into_iter().map(Into::into).collect(),
         }

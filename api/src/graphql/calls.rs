@@ -1,6 +1,5 @@
 //! Calls: queries and subscriptions.
 
-use async_graphql::connection::Connection;
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use commands::EventStore;
@@ -12,9 +11,9 @@ use projections::log::of_stream_id;
 use projections::models::calls::{self, CallCursor, CallFilter, CallView};
 use uuid::Uuid;
 
-use super::call_related::Related;
 use super::call_types::{Call, CallState};
-use super::pages::{PageArgs, resume};
+use super::cost;
+use super::pages::{Connection, PageArgs, resume};
 use super::scalars::{Direction, Position, instant, sought};
 use crate::auth::{Permit, Reach, Require};
 use crate::cursor::Cursors;
@@ -63,21 +62,22 @@ impl CallQuery {
         #[graphql(desc = "Answer when the read model has reached this position: it sees one's own command.")]
         at_least: Option<Position>,
     ) -> Result<Option<Call>> {
-        let view = match as_of {
-            Some(as_of) => history_view(context, call_id, instant("asOf", as_of)?).await?,
+        let call = match as_of {
+            Some(as_of) => history_view(context, call_id, instant("asOf", as_of)?).await?.map(Call::from),
             None => {
                 let views = context.data::<Views>()?;
                 let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
-                calls::by_ids(&mut snapshot, &[call_id]).await.map_err(|error| internal(&error))?.pop()
+                let found = calls::by_ids(&mut snapshot, &[call_id]).await.map_err(|error| internal(&error))?;
+                Call::listed(found, Some(snapshot)).pop()
             }
         };
-        let Some(call) = view.map(Call::from) else { return Ok(None) };
+        let Some(call) = call else { return Ok(None) };
         context.permit("call", "read", &call.owners)?;
         Ok(Some(call))
     }
 
     /// Calls, newest first.
-    #[graphql(guard = "Require(\"call\", \"read\")", complexity = "10 + 4 * child_complexity")]
+    #[graphql(guard = "Require(\"call\", \"read\")", complexity = "cost::page(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn calls(
         &self,
@@ -88,12 +88,12 @@ impl CallQuery {
         #[graphql(desc = "How many from the oldest on, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Newer than this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
-    ) -> Result<Connection<String, Call>> {
+    ) -> Result<Connection<Call>> {
         let filter = filter.unwrap_or_default();
         let agent_id = match context.reach("call", "read")? {
             // What one may not see is as if it were not there.
             Reach::Own(own) if filter.agent_id.is_some_and(|asked| asked != own) => {
-                return Ok(Connection::new(false, false));
+                return Ok(Connection::empty());
             }
             Reach::Own(own) => Some(own),
             Reach::All | Reach::Nothing => filter.agent_id,
@@ -116,12 +116,7 @@ impl CallQuery {
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
         let rows = calls::page(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
         let rows = rows.map_err(|error| internal(&error))?;
-        let mut calls: Vec<Call> = rows.into_iter().map(Call::from).collect();
-        // Whichever way the document goes to the nodes, all of them are asked for the same.
-        let (edges, nodes) = (context.look_ahead().field("edges").field("node"), context.look_ahead().field("nodes"));
-        let node = if edges.exists() { edges } else { nodes };
-        let related = Related::read(&mut snapshot, &node, &calls).await?;
-        calls.iter_mut().for_each(|call| call.related = related.clone());
+        let calls = Call::listed(rows, Some(snapshot));
         page.connection(context, calls, |call| (call.initiated_at, call.call_id), |call| call)
     }
 }

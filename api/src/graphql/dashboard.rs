@@ -10,6 +10,7 @@ use projections::models::dashboard::{self, DashboardView};
 use tokio::time::Instant;
 
 use super::agents::Activity;
+use super::cost;
 use super::pages::resume;
 use super::scalars::{Position, sought};
 use crate::auth::RequireAll;
@@ -69,6 +70,7 @@ struct Dashboard {
     /// Calls with an agent now, held or not.
     in_progress: i64,
     /// Agents by what they do now, every activity listed. Agents belong to no queue: always the whole floor.
+    #[graphql(complexity = "cost::list(cost::ACTIVITIES, child_complexity)")]
     agents: Vec<AgentCount>,
     /// Entries into a queue today. A call that moves to another queue counts again there.
     offered: i64,

@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::connection::Connection;
 use async_graphql::{Context, Json, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::{Event, Recorded};
 use futures_util::{Stream, StreamExt};
-use projections::log::of_stream_id;
+use projections::log::{of_stream_id, of_stream_id_before};
+use projections::models::Scroll;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::calls::{HISTORY_EVENTS, call_unknown, permit_watch};
-use super::pages::{PageArgs, bad_cursor, resume};
+use super::cost;
+use super::pages::{Connection, PageArgs, PageQuery, bad_cursor, resume};
 use super::scalars::Position;
 use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
@@ -84,26 +85,26 @@ impl From<&Recorded> for StoredEvent {
     }
 }
 
-/// Every event of a call over all its streams, page by page.
-pub(crate) async fn history_of(
+/// Events of a history on a page where nothing is said.
+pub(crate) const HISTORY_DEFAULT: Option<i32> = Some(50);
+
+/// Which page of a call's history is meant, and the place it goes on from.
+pub(crate) fn history_place(
     context: &Context<'_>,
     call_id: Uuid,
-    first: Option<i32>,
-    after: Option<String>,
-) -> Result<Connection<String, StoredEvent>> {
-    let args = PageArgs { first: first.or(Some(50)), after, ..PageArgs::default() };
+    mut args: PageArgs,
+) -> Result<(PageQuery<(Uuid, domain::Position)>, Option<domain::Position>)> {
+    if args.last.is_none() {
+        args.first = args.first.or(HISTORY_DEFAULT);
+    }
     let page = args.query::<(Uuid, domain::Position)>(context, "page:history")?;
-    let after = match page.cursor {
+    match page.cursor {
         Some((of, _)) if of != call_id => {
-            return Err(bad_cursor("after", crate::cursor::CursorError::OtherScope));
+            let field = if page.scroll == Scroll::Forward { "after" } else { "before" };
+            Err(bad_cursor(field, crate::cursor::CursorError::OtherScope))
         }
-        Some((_, position)) => position,
-        None => 0,
-    };
-    let limit = usize::try_from(page.limit).unwrap_or(0);
-    let database = &context.data::<Views>()?.database;
-    let events = of_stream_id(database, call_id, after, limit).await.map_err(|error| internal(&error))?;
-    page.connection(context, events, |event| (call_id, event.position), |event| StoredEvent::from(&event))
+        place => Ok((page, place.map(|(_, position)| position))),
+    }
 }
 
 /// Queries about the log.
@@ -113,16 +114,31 @@ pub(crate) struct EventQuery;
 #[Object]
 impl EventQuery {
     /// Every event of a call over all its streams, in order, with actor and cause.
-    #[graphql(guard = "Require(\"call\", \"read\")")]
+    #[graphql(
+        guard = "Require(\"call\", \"read\")",
+        complexity = "cost::page(first.or(last).or(HISTORY_DEFAULT), None, child_complexity)"
+    )]
     async fn call_history(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The call.")] call_id: Uuid,
-        #[graphql(desc = "How many, 1 to 100; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many from the beginning, 1 to 100; 50 when neither is given.")] first: Option<i32>,
         #[graphql(desc = "Those after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, StoredEvent>> {
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<StoredEvent>> {
         permit_watch(context, "call", call_id).await?;
-        history_of(context, call_id, first, after).await
+        let (page, place) = history_place(context, call_id, PageArgs { first, after, last, before })?;
+        let (database, limit) = (&context.data::<Views>()?.database, usize::try_from(page.limit).unwrap_or(0));
+        let events = match page.scroll {
+            Scroll::Forward => of_stream_id(database, call_id, place.unwrap_or(0), limit).await,
+            Scroll::Backward => {
+                let before = place.unwrap_or(domain::Position::MAX);
+                of_stream_id_before(database, call_id, before, limit).await
+            }
+        };
+        let events = events.map_err(|error| internal(&error))?;
+        page.connection(context, events, |event| (call_id, event.position), |event| StoredEvent::from(&event))
     }
 
     /// How far the log goes: the position of its last event.

@@ -1,7 +1,9 @@
 //! Pages after the Relay specification: `first`/`after`, `last`/`before`, opaque cursors.
 
-use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{Context, OutputType, Result};
+use std::borrow::Cow;
+
+use async_graphql::connection::PageInfo;
+use async_graphql::{Context, Object, OutputType, Result, SimpleObject, TypeName};
 use domain::Position;
 use projections::models::Scroll;
 use serde::Serialize;
@@ -14,6 +16,66 @@ use crate::error::{bad_input, internal};
 pub(crate) const PAGE_MAX: i32 = 100;
 /// Nodes on a page where nothing is said.
 pub(crate) const PAGE_DEFAULT: i32 = 20;
+
+/// A page of a list. Own types instead of the executor's, whose connections say nothing about themselves.
+pub(crate) struct Connection<N: OutputType> {
+    edges: Vec<Edge<N>>,
+    previous: bool,
+    next: bool,
+}
+
+/// An element of a list, with its place.
+#[derive(SimpleObject)]
+#[graphql(name_type)]
+pub(crate) struct Edge<N: OutputType> {
+    /// The place of the element: goes into `after` or `before` of the next page.
+    cursor: String,
+    /// The element.
+    node: N,
+}
+
+impl<N: OutputType> TypeName for Edge<N> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", N::type_name()).into()
+    }
+}
+
+impl<N: OutputType> TypeName for Connection<N> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", N::type_name()).into()
+    }
+}
+
+impl<N: OutputType> Connection<N> {
+    /// A page without anything, of a list without anything.
+    pub(crate) fn empty() -> Self {
+        Self { edges: Vec::new(), previous: false, next: false }
+    }
+}
+
+/// A page of a list, after the Relay specification of cursor connections.
+#[Object(name_type)]
+impl<N: OutputType> Connection<N> {
+    /// The elements of the page, each with its place.
+    async fn edges(&self) -> &[Edge<N>] {
+        &self.edges
+    }
+
+    /// The elements alone.
+    async fn nodes(&self) -> Vec<&N> {
+        self.edges.iter().map(|edge| &edge.node).collect()
+    }
+
+    /// Whether there is more, and where to go on.
+    async fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: self.previous,
+            has_next_page: self.next,
+            start_cursor: self.edges.first().map(|edge| edge.cursor.clone()),
+            end_cursor: self.edges.last().map(|edge| edge.cursor.clone()),
+        }
+    }
+}
 
 /// The arguments of a connection.
 #[derive(Debug, Default)]
@@ -84,7 +146,7 @@ impl<K: Serialize> PageQuery<K> {
         mut rows: Vec<R>,
         key: impl Fn(&R) -> K,
         node: impl Fn(R) -> N,
-    ) -> Result<Connection<String, N>> {
+    ) -> Result<Connection<N>> {
         let wanted = usize::try_from(self.limit - 1).unwrap_or(0);
         let more = rows.len() > wanted;
         if more {
@@ -99,11 +161,11 @@ impl<K: Serialize> PageQuery<K> {
             Scroll::Backward => (more, self.cursor.is_some()),
         };
         let cursors = context.data::<Cursors>()?;
-        let mut connection = Connection::with_additional_fields(previous, next, EmptyFields);
+        let mut edges = Vec::with_capacity(rows.len());
         for row in rows {
             let key = serde_json::to_vec(&key(&row)).map_err(|error| internal(&error))?;
-            connection.edges.push(Edge::new(cursors.seal(self.scope, &key), node(row)));
+            edges.push(Edge { cursor: cursors.seal(self.scope, &key), node: node(row) });
         }
-        Ok(connection)
+        Ok(Connection { edges, previous, next })
     }
 }

@@ -1,6 +1,6 @@
 //! Queues: who waits, for how long, at which place.
 
-use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
+use async_graphql::{ComplexObject, Context, ID, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use projections::Snapshot;
@@ -8,6 +8,8 @@ use projections::models::ROWS_MAX;
 use projections::models::queues::{self, QueueRow, WaitingRow};
 use uuid::Uuid;
 
+use super::cost;
+use super::node::{GlobalId, Kind};
 use super::pages::resume;
 use super::scalars::Position;
 use crate::auth::RequireAll;
@@ -39,7 +41,11 @@ struct WaitingCall {
 
 /// A queue as it is now.
 #[derive(SimpleObject)]
-struct Queue {
+#[graphql(complex)]
+pub(crate) struct Queue {
+    /// Made of the name.
+    #[graphql(skip)]
+    pub(super) key: Uuid,
     /// Name.
     name: String,
     /// Callers who wait.
@@ -47,12 +53,22 @@ struct Queue {
     /// Begin of the longest wait; its age is the longest wait.
     oldest_enqueued_at: Option<DateTime<Utc>>,
     /// Those who wait, in order of service; at most 1000 over all queues.
+    #[graphql(complexity = "cost::list(cost::WAITING, child_complexity)")]
     calls: Vec<WaitingCall>,
     /// Place of the last event that changed the queue.
     position: Position,
 }
 
-async fn with_calls(snapshot: &mut Snapshot, rows: Vec<QueueRow>) -> Result<Vec<Queue>, PageError> {
+#[ComplexObject]
+impl Queue {
+    /// Identity among everything: for `node` and for the caches of clients.
+    pub(super) async fn id(&self) -> ID {
+        GlobalId::new(Kind::Queue, self.key).to_id()
+    }
+}
+
+/// Queues with those who wait in them.
+pub(super) async fn with_calls(snapshot: &mut Snapshot, rows: Vec<QueueRow>) -> Result<Vec<Queue>, PageError> {
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let waiting = queues::waiting(snapshot, &names, WAITING_MAX).await?;
     let call = |row: &WaitingRow| WaitingCall {
@@ -63,6 +79,7 @@ async fn with_calls(snapshot: &mut Snapshot, rows: Vec<QueueRow>) -> Result<Vec<
         offers: row.entry.offers,
     };
     let queue = |row: QueueRow| Queue {
+        key: row.queue_id,
         calls: waiting.iter().filter(|waiting| waiting.entry.queue == row.name).map(call).collect(),
         name: row.name,
         waiting: row.waiting,
@@ -79,7 +96,7 @@ pub(crate) struct QueueQuery;
 #[Object]
 impl QueueQuery {
     /// Every queue that was ever used, by name.
-    #[graphql(guard = "RequireAll(\"queue\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"queue\", \"read\")", complexity = "cost::list(cost::QUEUES, child_complexity)")]
     async fn queues(
         &self,
         context: &Context<'_>,
@@ -100,6 +117,7 @@ struct QueueBoardChanged {
     /// The queues are the whole board; otherwise they are those that changed.
     snapshot: bool,
     /// Queues as they are now.
+    #[graphql(complexity = "cost::list(cost::QUEUES, child_complexity)")]
     queues: Vec<Queue>,
 }
 

@@ -42,27 +42,43 @@ pub(crate) struct RecordingCommands;
 impl RecordingCommands {
     /// Begin recording.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn start_recording(&self, context: &Context<'_>, input: StartRecordingInput) -> Result<CommandResult> {
+    async fn start_recording(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: StartRecordingInput,
+    ) -> Result<CommandResult> {
         let recording_id = input.recording_id.unwrap_or_else(Uuid::now_v7);
         update(context, input.call_id, &input.command, Command::StartRecording { recording_id }).await
     }
 
     /// Pause recording, for instance while a card number is spoken.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn pause_recording(&self, context: &Context<'_>, input: PauseRecordingInput) -> Result<CommandResult> {
+    async fn pause_recording(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: PauseRecordingInput,
+    ) -> Result<CommandResult> {
         let reason = optional("reason", input.reason.as_deref(), ShortText::parse)?;
         update(context, input.call_id, &input.command, Command::PauseRecording { reason }).await
     }
 
     /// Go on recording.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn resume_recording(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
+    async fn resume_recording(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: CallInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::ResumeRecording).await
     }
 
     /// Stop recording.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn stop_recording(&self, context: &Context<'_>, input: CallInput) -> Result<CommandResult> {
+    async fn stop_recording(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: CallInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::StopRecording).await
     }
 }

@@ -6,11 +6,12 @@ use domain::{InvalidText, Personal, PhoneNumber};
 
 use crate::error::bad_input;
 
-/// A place in the event log: 1, 2, 3, ... without a hole, in the order of commit; 0 is before the first. A JSON number,
-/// or the same as a string; exact up to 2^53.
+/// A place in the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position(pub(crate) i64);
 
+/// A place in the event log: 1, 2, 3, ... without a hole, in the order of commit; 0 is before the first. A JSON number,
+/// or the same as a string; exact up to 2^53.
 #[Scalar]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {

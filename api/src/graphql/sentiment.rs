@@ -7,6 +7,7 @@ use projections::models::sentiment::{self, ScoreRow, SpeakerSummary};
 use uuid::Uuid;
 
 use super::calls::permit_watch;
+use super::cost;
 use super::pages::resume;
 use super::scalars::{Party, Position};
 use crate::auth::Require;
@@ -57,6 +58,7 @@ pub(crate) struct SentimentScore {
     /// The score as a word; bounds at -0.05 and 0.05, as the authors of VADER give them (Hutto and Gilbert 2014).
     label: SentimentLabel,
     /// Shares of emotions.
+    #[graphql(complexity = "cost::list(cost::EMOTIONS, child_complexity)")]
     emotions: Vec<Emotion>,
     /// The model. Scores of different models can't be compared.
     model: String,

@@ -115,7 +115,7 @@ impl TranscriptCommands {
     async fn add_transcript_segment(
         &self,
         context: &Context<'_>,
-        input: AddTranscriptSegmentInput,
+        #[graphql(desc = "The command.")] input: AddTranscriptSegmentInput,
     ) -> Result<CommandResult> {
         let call_id = input.call_id;
         permit_call(context, "transcript", "create", call_id, Doer::Anyone, &input.command).await?;
@@ -139,7 +139,7 @@ impl TranscriptCommands {
     async fn correct_transcript_segment(
         &self,
         context: &Context<'_>,
-        input: CorrectTranscriptSegmentInput,
+        #[graphql(desc = "The command.")] input: CorrectTranscriptSegmentInput,
     ) -> Result<CommandResult> {
         permit_call(context, "transcript", "correct", input.call_id, Doer::Anyone, &input.command).await?;
         let command = Command::CorrectSegment {
@@ -156,7 +156,11 @@ impl TranscriptCommands {
 
     /// Score the mood of a segment.
     #[graphql(guard = "Require(\"sentiment\", \"create\")")]
-    async fn score_sentiment(&self, context: &Context<'_>, input: ScoreSentimentInput) -> Result<CommandResult> {
+    async fn score_sentiment(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: ScoreSentimentInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "sentiment", "create", input.call_id, Doer::Anyone, &input.command).await?;
         let model = text("model", &input.model, Label::parse)?;
         let model_version = text("modelVersion", &input.model_version, Label::parse)?;
@@ -176,7 +180,11 @@ impl TranscriptCommands {
     /// Show what is still being spoken to those who watch the transcript. It is not stored, has no cursor, and may be lost;
     /// the final segment follows by `addTranscriptSegment`.
     #[graphql(guard = "Require(\"transcript\", \"create\")")]
-    async fn publish_interim_transcript(&self, context: &Context<'_>, input: PublishInterimInput) -> Result<bool> {
+    async fn publish_interim_transcript(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: PublishInterimInput,
+    ) -> Result<bool> {
         permit_call(context, "transcript", "create", input.call_id, Doer::Anyone, &CommandInput::default()).await?;
         let spoken = text("text", &input.text, SpokenText::parse)?;
         context.data::<LiveLane>()?.publish(Interim {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::Connection;
 use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::Personal;
@@ -14,7 +13,8 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use super::calls::permit_watch;
-use super::pages::{PageArgs, resume};
+use super::cost;
+use super::pages::{Connection, PageArgs, resume};
 use super::scalars::{Party, Position, instant, sought};
 use crate::auth::{Require, RequireAll};
 use crate::cursor::Cursors;
@@ -102,7 +102,7 @@ pub(crate) struct TranscriptQuery;
 impl TranscriptQuery {
     /// Segments that hold some words, newest first. Superseded segments are not searched. Needs `transcript:read` for all
     /// calls: who may read own calls only finds them by `calls`.
-    #[graphql(guard = "RequireAll(\"transcript\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"transcript\", \"read\")", complexity = "cost::page(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection and its filters")]
     async fn search_transcripts(
         &self,
@@ -112,10 +112,12 @@ impl TranscriptQuery {
         #[graphql(desc = "In one of these calls.")] call_ids: Option<Vec<Uuid>>,
         #[graphql(desc = "Transcribed at this instant or later.")] from: Option<DateTime<Utc>>,
         #[graphql(desc = "Transcribed before this instant.")] before_time: Option<DateTime<Utc>>,
-        #[graphql(desc = "How many, 1 to 100; 20 when absent.")] first: Option<i32>,
-        #[graphql(desc = "Those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the newest on, 1 to 100; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Older than this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the oldest on, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Newer than this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
-    ) -> Result<Connection<String, TranscriptHit>> {
+    ) -> Result<Connection<TranscriptHit>> {
         if text.trim().is_empty() || text.chars().count() > SEARCH_LENGTH_MAX {
             let message = format!("from 1 to {SEARCH_LENGTH_MAX} characters");
             return Err(bad_input("text", "SEARCH_TEXT_LENGTH", message));
@@ -127,11 +129,11 @@ impl TranscriptQuery {
             occurred_from: from.map(|from| instant("from", from)).transpose()?,
             occurred_before: before_time.map(|before| instant("beforeTime", before)).transpose()?,
         };
-        let args = PageArgs { first, after, ..PageArgs::default() };
+        let args = PageArgs { first, after, last, before };
         let page = args.query::<domain::Position>(context, "page:transcripts")?;
         let views = context.data::<Views>()?;
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
-        let hits = transcripts::search_newest(&mut snapshot, &filter, page.cursor, page.limit).await;
+        let hits = transcripts::search_newest(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
         let hits = hits.map_err(|error| internal(&error))?;
         page.connection(context, hits, |hit| hit.segment.position, TranscriptHit::from)
     }

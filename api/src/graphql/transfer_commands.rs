@@ -69,7 +69,11 @@ pub(crate) struct TransferCommands;
 impl TransferCommands {
     /// Pass the customer on without speaking to the target first. The leg's agent begins the wrap-up.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn transfer_blind(&self, context: &Context<'_>, input: TransferBlindInput) -> Result<CommandResult> {
+    async fn transfer_blind(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: TransferBlindInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "update", input.call_id, Doer::Leg(input.leg), &input.command).await?;
         let (leg, ring_timeout_ms, priority) = (input.leg, input.ring_timeout_ms, input.priority);
         let order = Order::new(context, input.call_id, &input.command)?;
@@ -94,7 +98,11 @@ impl TransferCommands {
 
     /// Call a colleague while the customer is on hold.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn start_consult(&self, context: &Context<'_>, input: StartConsultInput) -> Result<CommandResult> {
+    async fn start_consult(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: StartConsultInput,
+    ) -> Result<CommandResult> {
         permit_call(context, "call", "update", input.call_id, Doer::Leg(input.leg), &input.command).await?;
         let (leg, agent_id, ring_timeout_ms) = (input.leg, input.agent_id, input.ring_timeout_ms);
         Order::new(context, input.call_id, &input.command)?
@@ -107,13 +115,21 @@ impl TransferCommands {
 
     /// Pass the customer on to the consulted colleague. The leg's agent begins the wrap-up.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn transfer_consult(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
+    async fn transfer_consult(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: LegInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::TransferConsult { leg: input.leg }).await
     }
 
     /// End the consultation and keep the customer, who stays on hold.
     #[graphql(guard = "Require(\"call\", \"update\")")]
-    async fn cancel_consult(&self, context: &Context<'_>, input: LegInput) -> Result<CommandResult> {
+    async fn cancel_consult(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The command.")] input: LegInput,
+    ) -> Result<CommandResult> {
         update(context, input.call_id, &input.command, Command::CancelConsult { leg: input.leg }).await
     }
 }

@@ -1,11 +1,14 @@
 //! Signing in, and who may do what.
 
-use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use commands::{NewUser, User as Account, UserError};
 use domain::permission::Permission;
+use projections::models::Scroll;
 use uuid::Uuid;
 
-use super::pages::PAGE_MAX;
+use super::cost;
+use super::node::{GlobalId, Kind};
+use super::pages::{Connection, PageArgs};
 use crate::auth::{Auth, Permit, RequireAll, TOKEN_LASTS};
 use crate::error::{bad_input, code, coded, internal};
 
@@ -24,11 +27,16 @@ pub(crate) enum Role {
     Admin,
 }
 
-/// A person who may sign in.
-pub(crate) struct User(Account);
+/// An account, as clients see it.
+pub(crate) struct User(pub(super) Account);
 
+/// A person who may sign in.
 #[Object]
 impl User {
+    /// Identity among everything: for `node` and for the caches of clients.
+    pub(super) async fn id(&self) -> ID {
+        GlobalId::new(Kind::User, self.0.id).to_id()
+    }
     /// Identity; the actor of what the person does is `user:` and this id.
     async fn user_id(&self) -> Uuid {
         self.0.id
@@ -167,19 +175,22 @@ impl UserQuery {
     }
 
     /// Users in the order they were added.
-    #[graphql(guard = "RequireAll(\"user\", \"read\")")]
+    #[graphql(guard = "RequireAll(\"user\", \"read\")", complexity = "cost::page(first, last, child_complexity)")]
     async fn users(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 50 when absent.")] first: Option<i32>,
-        #[graphql(desc = "Those after this user.")] after: Option<Uuid>,
-    ) -> Result<Vec<User>> {
-        let first = first.unwrap_or(50);
-        if !(1..=PAGE_MAX).contains(&first) {
-            return Err(bad_input("first", "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")));
-        }
-        let page = context.data::<Auth>()?.users().page(after, i64::from(first)).await.map_err(refused)?;
-        Ok(page.into_iter().map(User).collect())
+        #[graphql(desc = "How many from the beginning, 1 to 100; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<User>> {
+        let page = PageArgs { first, after, last, before }.query::<Uuid>(context, "page:users")?;
+        let users = context.data::<Auth>()?.users();
+        let rows = match page.scroll {
+            Scroll::Forward => users.page(page.cursor, page.limit).await,
+            Scroll::Backward => users.page_before(page.cursor, page.limit).await,
+        };
+        page.connection(context, rows.map_err(refused)?, |user| user.id, User)
     }
 }
 
@@ -190,7 +201,11 @@ pub(crate) struct UserCommands;
 #[Object]
 impl UserCommands {
     /// Sign in with address and password. Needs no token.
-    async fn login(&self, context: &Context<'_>, input: LoginInput) -> Result<LoginPayload> {
+    async fn login(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Address and password.")] input: LoginInput,
+    ) -> Result<LoginPayload> {
         let signed_in = context.data::<Auth>()?.sign_in(&input.email, input.password).await.map_err(refused)?;
         let (access_token, user) = signed_in.ok_or_else(|| {
             // One answer for every reason, so that nobody learns which addresses exist.
@@ -208,7 +223,11 @@ impl UserCommands {
 
     /// Add a person.
     #[graphql(guard = "RequireAll(\"user\", \"create\")")]
-    async fn create_user(&self, context: &Context<'_>, input: CreateUserInput) -> Result<User> {
+    async fn create_user(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The person.")] input: CreateUserInput,
+    ) -> Result<User> {
         let new = NewUser {
             email: input.email,
             name: input.name,
@@ -222,7 +241,11 @@ impl UserCommands {
 
     /// Change role and permissions. The person's tokens become worthless.
     #[graphql(guard = "RequireAll(\"user\", \"update\")")]
-    async fn set_user_role(&self, context: &Context<'_>, input: SetUserRoleInput) -> Result<User> {
+    async fn set_user_role(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose, and which.")] input: SetUserRoleInput,
+    ) -> Result<User> {
         let permissions = permissions(&input.permissions)?;
         let users = context.data::<Auth>()?.users();
         users.set_role(input.user_id, input.role.into(), &permissions).await.map(User).map_err(refused)
@@ -230,13 +253,21 @@ impl UserCommands {
 
     /// Close an account, or open it again. The person's tokens become worthless.
     #[graphql(guard = "RequireAll(\"user\", \"update\")")]
-    async fn set_user_disabled(&self, context: &Context<'_>, input: SetUserDisabledInput) -> Result<User> {
+    async fn set_user_disabled(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose, and which of the two.")] input: SetUserDisabledInput,
+    ) -> Result<User> {
         let users = context.data::<Auth>()?.users();
         users.set_disabled(input.user_id, input.disabled).await.map(User).map_err(refused)
     }
 
     /// Change one's own password. All earlier tokens become worthless; the answer brings a new one.
-    async fn change_password(&self, context: &Context<'_>, input: ChangePasswordInput) -> Result<LoginPayload> {
+    async fn change_password(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The old one and the new one.")] input: ChangePasswordInput,
+    ) -> Result<LoginPayload> {
         let auth = context.data::<Auth>()?;
         let viewer = context.viewer()?;
         let known = auth.sign_in(&viewer.user.email, input.current_password).await.map_err(refused)?;

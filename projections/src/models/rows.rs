@@ -15,7 +15,7 @@ use crate::{Change, Decoded};
 pub const ROWS_MAX: i64 = 1_000;
 
 /// Which way a page goes from its cursor. Either way its rows come in the order of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Scroll {
     /// Rows that follow the cursor; without a cursor, the first rows.
     #[default]

@@ -9,17 +9,19 @@ use sqlx::types::Json;
 
 use super::{ScoreRow, SpeakerSummary};
 use crate::metrics::sentiment::{Turn, quarters};
-use crate::models::rows::{by_ids, unwrapped};
+use crate::models::rows::unwrapped;
 
 /// Most scores of one call that one query returns.
 pub const SCORES_MAX: i64 = 10_000;
 
 /// A score as one JSON value, with whether it still counts.
 macro_rules! select_scores {
-    () => {
-        "SELECT to_jsonb(s) || jsonb_build_object('superseded', EXISTS (SELECT FROM read.sentiment_superseded p
-             WHERE p.call_id = s.call_id AND p.segment = s.segment))
-         FROM read.sentiment s "
+    ($from:literal) => {
+        concat!(
+            "SELECT to_jsonb(s) || jsonb_build_object('superseded', EXISTS (SELECT FROM read.sentiment_superseded p
+             WHERE p.call_id = s.call_id AND p.segment = s.segment)) ",
+            $from
+        )
     };
 }
 
@@ -33,25 +35,41 @@ pub async fn added_after(
     position: Position,
     limit: i64,
 ) -> Result<Vec<ScoreRow>, sqlx::Error> {
-    let sql = concat!(select_scores!(), "WHERE s.call_id = $1 AND s.position > $2 ORDER BY s.position LIMIT $3");
+    let sql = concat!(
+        select_scores!("FROM read.sentiment s "),
+        "WHERE s.call_id = $1 AND s.position > $2 ORDER BY s.position LIMIT $3"
+    );
     let query = sqlx::query_scalar(sql).bind(call_id).bind(position).bind(limit.clamp(0, SCORES_MAX));
     let rows: Vec<Json<ScoreRow>> = query.fetch_all(connection).await?;
     Ok(unwrapped(rows))
 }
 
-/// The timelines of calls: by call and in the order of speaking; of one segment, by model.
+/// The timelines of calls: by call and in the order of speaking; of one segment, by model. Of each call, the scores of the
+/// segments that begin last, at most `last` and never more than [`SCORES_MAX`]; of all calls together, at most `most`.
 ///
 /// # Errors
 /// The database refused.
-pub async fn timeline(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<ScoreRow>, sqlx::Error> {
+pub async fn timeline(
+    connection: &mut PgConnection,
+    ids: &[CallId],
+    last: Option<i64>,
+    most: i64,
+) -> Result<Vec<ScoreRow>, sqlx::Error> {
     let sql = concat!(
-        select_scores!(),
-        "WHERE s.call_id = ANY($1) ORDER BY s.call_id, s.begin_ms, s.segment, s.model, s.model_version"
+        select_scores!(
+            "FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (
+             SELECT * FROM read.sentiment t WHERE t.call_id = asked.call_id
+             ORDER BY t.begin_ms DESC, t.segment DESC, t.model DESC, t.model_version DESC LIMIT $2) AS s "
+        ),
+        "ORDER BY s.call_id, s.begin_ms, s.segment, s.model, s.model_version LIMIT $3"
     );
-    by_ids(connection, sql, ids).await
+    let query = sqlx::query_scalar(sql).bind(ids).bind(last.unwrap_or(SCORES_MAX).clamp(0, SCORES_MAX));
+    let rows: Vec<Json<ScoreRow>> = query.bind(most.max(0)).fetch_all(connection).await?;
+    Ok(unwrapped(rows))
 }
 
-/// The mood of each speaker over each call, apart for each model and version, those that scored last first.
+/// The mood of each speaker over each call, apart for each model and version, those that scored last first. Of a call
+/// with more than [`SCORES_MAX`] scores, over the last of them.
 ///
 /// Computed when asked: scores come late and from several models, a correction takes some back, and the quarters move
 /// with the end of the call.
@@ -59,7 +77,7 @@ pub async fn timeline(connection: &mut PgConnection, ids: &[CallId]) -> Result<V
 /// # Errors
 /// The database refused.
 pub async fn summaries(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<SpeakerSummary>, sqlx::Error> {
-    Ok(summarise(timeline(connection, ids).await?))
+    Ok(summarise(timeline(connection, ids, None, i64::MAX).await?))
 }
 
 /// Puts the scores of calls together by call, speaker and model.

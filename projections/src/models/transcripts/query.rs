@@ -7,7 +7,8 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{SearchHit, SegmentRow};
-use crate::models::rows::{bounded, by_ids, unwrapped, word};
+use crate::models::Scroll;
+use crate::models::rows::{bounded, unwrapped, word};
 
 /// Most segments of one call that one query returns.
 pub const SEGMENTS_MAX: i64 = 10_000;
@@ -55,36 +56,51 @@ pub async fn added_after(
     Ok(unwrapped(rows))
 }
 
-/// The text of calls as it stands: superseded segments left out, by call and in the order of speaking.
+/// The text of calls as it stands: superseded segments left out, by call and in the order of speaking. Of each call, the
+/// segments that begin last, at most `last` and never more than [`SEGMENTS_MAX`]; of all calls together, at most `most`.
 ///
 /// # Errors
 /// The database refused.
-pub async fn current(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<SegmentRow>, sqlx::Error> {
-    let sql = concat!(
-        "SELECT ",
-        segment_json!(),
-        " FROM read.transcripts t WHERE t.call_id = ANY($1) AND t.superseded_by IS NULL",
-        " ORDER BY t.call_id, t.begin_ms, t.sequence"
-    );
-    by_ids(connection, sql, ids).await
+pub async fn current(
+    connection: &mut PgConnection,
+    ids: &[CallId],
+    last: Option<i64>,
+    most: i64,
+) -> Result<Vec<SegmentRow>, sqlx::Error> {
+    // One look into the index for each call, however many calls there are.
+    let sql = "SELECT to_json(s) FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (
+                   SELECT t.call_id, t.sequence, t.speaker, t.begin_ms, t.end_ms, t.text, t.confidence, t.model,
+                          t.supersedes, t.superseded_by, t.reason, t.occurred_at, t.position
+                   FROM read.transcripts t WHERE t.call_id = asked.call_id AND t.superseded_by IS NULL
+                   ORDER BY t.begin_ms DESC, t.sequence DESC LIMIT $2) AS s
+               ORDER BY s.call_id, s.begin_ms, s.sequence LIMIT $3";
+    let query = sqlx::query_scalar(sql).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
+    let rows: Vec<Json<SegmentRow>> = query.bind(most.max(0)).fetch_all(connection).await?;
+    Ok(unwrapped(rows))
 }
 
-/// Segments that hold the words, newest first; superseded ones are not searched. `before`: position of the last segment
-/// of the page before.
+/// Segments that hold the words, newest first; superseded ones are not searched. `cursor`: position of the segment that the
+/// page goes on from.
 ///
 /// # Errors
 /// The database refused.
 pub async fn search_newest(
     connection: &mut PgConnection,
     filter: &SearchFilter,
-    before: Option<Position>,
+    cursor: Option<Position>,
     limit: i64,
+    scroll: Scroll,
 ) -> Result<Vec<SearchHit>, sqlx::Error> {
     let mut query = matching(filter);
-    if let Some(before) = before {
-        query.push(" AND t.position < ").push_bind(before);
+    if let Some(cursor) = cursor {
+        query.push(if scroll == Scroll::Forward { " AND t.position < " } else { " AND t.position > " });
+        query.push_bind(cursor);
     }
-    query.push(" ORDER BY t.position DESC LIMIT ").push_bind(bounded(limit));
+    query.push(match scroll {
+        Scroll::Forward => " ORDER BY t.position DESC LIMIT ",
+        Scroll::Backward => " ORDER BY t.position LIMIT ",
+    });
+    query.push_bind(bounded(limit));
     hits(connection, query, "position DESC").await
 }
 

@@ -69,7 +69,7 @@ impl Schema {
             (_, "DateTime") => "\"2026-01-01T00:00:00Z\"".to_owned(),
             (_, "Int" | "Float" | "Position") => "1".to_owned(),
             (_, "Boolean") => "true".to_owned(),
-            (_, "String") => "\"text\"".to_owned(),
+            (_, "String" | "ID") => "\"text\"".to_owned(),
             (kind, name) => panic!("no value for {kind} {name}"),
         }
     }

@@ -319,7 +319,7 @@ async fn filters_with_strange_values() {
         agentIntervals(agentId: $id, dimension: PRESENCE, from: $from, before: $before) { state } }";
     let backwards = json!({ "id": call, "from": "2026-01-02T00:00:00Z", "before": "2026-01-01T00:00:00Z" });
     refused(boss, window, backwards, (BAD_INPUT, "WINDOW_EMPTY")).await;
-    let users = "query ($first: Int!) { users(first: $first) { userId } }";
+    let users = "query ($first: Int!) { users(first: $first) { nodes { userId } } }";
     for first in [0, 101] {
         refused(boss, users, json!({ "first": first }), (BAD_INPUT, "PAGE_SIZE")).await;
     }

@@ -2,14 +2,19 @@
 
 mod boards;
 mod call;
+mod cost;
+mod descriptions;
 mod events;
 mod fanout;
 mod guards;
 mod idempotency;
 mod input;
 mod pages;
+mod relay;
 mod replay;
 mod roles;
+mod schema_file;
+mod statements;
 mod streams;
 mod tokens;
 

@@ -46,7 +46,7 @@ async fn an_agent_sees_own_calls_only() {
         assert_eq!(ann.subscription_refused(&document, unknown).await.words(), FORBIDDEN, "{field}");
     }
     let search = "{ searchTranscripts(text: \"great\") { nodes { snippet } } }";
-    for document in [search, "{ logPosition }", "{ users { userId } }"] {
+    for document in [search, "{ logPosition }", "{ users { nodes { userId } } }"] {
         assert_eq!(ann.refused(document, json!({})).await.words(), FORBIDDEN, "{document}");
     }
     let events = "subscription { events { cursor } }";
@@ -197,8 +197,8 @@ async fn only_administrators_add_users() {
     for client in [&world.ann.client, &world.supervisor] {
         assert_eq!(client.refused(create, input("new@voice.test")).await.words(), FORBIDDEN);
     }
-    let listed = world.supervisor.query("{ users(first: 100) { email } }", json!({})).await;
-    assert!(!column(listed["users"].as_array().unwrap(), "/email").contains(&json!("new@voice.test")));
+    let listed = world.supervisor.query("{ users(first: 100) { nodes { email } } }", json!({})).await;
+    assert!(!column(listed["users"]["nodes"].as_array().unwrap(), "/email").contains(&json!("new@voice.test")));
     let set_role = "mutation ($input: SetUserRoleInput!) { setUserRole(input: $input) { userId } }";
     let raise = json!({ "input": { "userId": world.ann.user_id, "role": "ADMIN" } });
     assert_eq!(world.supervisor.refused(set_role, raise).await.words(), FORBIDDEN);

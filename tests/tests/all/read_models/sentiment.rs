@@ -44,7 +44,7 @@ async fn the_published_sample_from_stored_scores() {
     assert_eq!((agent.speaker, agent.quarters.overall), (Party::Agent, 0.0));
     assert_eq!(agent.quarters.values, [Some(0.0), Some(-5.0), Some(0.0), Some(5.0)]);
 
-    let line = timeline(&mut connection, &[id]).await.unwrap();
+    let line = timeline(&mut connection, &[id], None, 100).await.unwrap();
     assert_eq!(line.iter().map(|row| row.segment).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
     assert_eq!((line[3].label(), line[3].score, line[3].emotions["joy"]), (Label::Negative, -0.5, 0.25));
     let late = added_after(&mut connection, id, floor.position() - 1, 10).await.unwrap();
@@ -71,7 +71,7 @@ async fn corrected_segments_and_other_models_are_kept_apart() {
     let told: Vec<_> = all.iter().map(|s| (s.model.as_str(), s.turns, s.mean, s.minimum, s.last)).collect();
     // The one that scored last comes first.
     assert_eq!(told, [("large", 1, 0.9, 0.9, 0.9), ("lexicon", 2, 0.25, 0.0, 0.5)]);
-    let line = timeline(&mut connection, &[id]).await.unwrap();
+    let line = timeline(&mut connection, &[id], None, 100).await.unwrap();
     let told: Vec<_> = line.iter().map(|row| (row.segment, row.model.as_str(), row.superseded)).collect();
     assert_eq!(
         told,

@@ -2,6 +2,7 @@
 
 use domain::Personal;
 use domain::call::Party;
+use projections::models::Scroll;
 use projections::models::transcripts::{SearchFilter, Transcripts, added_after, current, search_best, search_newest};
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ async fn corrections_take_the_place_of_what_they_correct() {
     let database = projected(&Transcripts, &floor.log).await;
     let mut connection = database.pool.acquire().await.unwrap();
 
-    let text = current(&mut connection, &[id]).await.unwrap();
+    let text = current(&mut connection, &[id], None, 100).await.unwrap();
     let told: Vec<_> = text.iter().map(|s| (s.sequence, s.begin_ms, s.text.reveal().as_str())).collect();
     assert_eq!(told, [(1, 0, "good morning"), (3, 2_000, "how can I help"), (5, 3_000, "I want a refund")]);
     let last = &text[2];
@@ -61,11 +62,15 @@ async fn search_finds_what_stands() {
     let database = projected(&Transcripts, &floor.log).await;
     let mut connection = database.pool.acquire().await.unwrap();
 
-    let hits = search_newest(&mut connection, &words("subscription"), None, 2).await.unwrap();
+    let hits = search_newest(&mut connection, &words("subscription"), None, 2, Scroll::Forward).await.unwrap();
     assert_eq!(hits.iter().map(|hit| hit.segment.position).collect::<Vec<_>>(), [3, 2]);
     let before = hits.last().map(|hit| hit.segment.position);
-    let rest = search_newest(&mut connection, &words("subscription"), before, 2).await.unwrap();
+    let rest = search_newest(&mut connection, &words("subscription"), before, 2, Scroll::Forward).await.unwrap();
     assert_eq!(rest.iter().map(|hit| hit.segment.position).collect::<Vec<_>>(), [1]);
+    let oldest = search_newest(&mut connection, &words("subscription"), None, 2, Scroll::Backward).await.unwrap();
+    assert_eq!(oldest.iter().map(|hit| hit.segment.position).collect::<Vec<_>>(), [2, 1]);
+    let newer = search_newest(&mut connection, &words("subscription"), Some(2), 2, Scroll::Backward).await.unwrap();
+    assert_eq!(newer.iter().map(|hit| hit.segment.position).collect::<Vec<_>>(), [3]);
     assert_eq!(hits[0].snippet.reveal(), "cancel my «subscription» please");
 
     let positions = async |connection: &mut sqlx::PgConnection, filter: &SearchFilter| {
