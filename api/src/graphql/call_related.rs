@@ -53,7 +53,10 @@ struct List {
 type Rows<K, V> = HashMap<K, V>;
 
 /// Answers to one kind of question, by its arguments. Each is asked once, and a failure is everybody's answer, too.
-struct Asked<A, K, V>(Mutex<HashMap<A, Arc<OnceCell<Result<Rows<K, V>>>>>>);
+struct Asked<A, K, V>(Mutex<HashMap<A, Answer<K, V>>>);
+
+/// Rows that are being read, or were.
+type Answer<K, V> = Arc<OnceCell<Result<Rows<K, V>>>>;
 
 impl<A, K, V> Default for Asked<A, K, V> {
     fn default() -> Self {

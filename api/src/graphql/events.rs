@@ -88,12 +88,11 @@ impl From<&Recorded> for StoredEvent {
 /// Events of a history on a page where nothing is said.
 pub(crate) const HISTORY_DEFAULT: Option<i32> = Some(50);
 
+/// Which events of a history are wanted, and after which position.
+type HistoryPage = (PageQuery<(Uuid, domain::Position)>, Option<domain::Position>);
+
 /// Which page of a call's history is meant, and the place it goes on from.
-pub(crate) fn history_place(
-    context: &Context<'_>,
-    call_id: Uuid,
-    mut args: PageArgs,
-) -> Result<(PageQuery<(Uuid, domain::Position)>, Option<domain::Position>)> {
+pub(crate) fn history_place(context: &Context<'_>, call_id: Uuid, mut args: PageArgs) -> Result<HistoryPage> {
     if args.last.is_none() {
         args.first = args.first.or(HISTORY_DEFAULT);
     }

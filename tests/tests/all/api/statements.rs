@@ -136,7 +136,7 @@ async fn queues_and_mixed_nodes_too() {
     let calls = world.boss.query("{ calls(first: 40) { nodes { id } } }", json!({})).await;
     let calls = column(calls["calls"]["nodes"].as_array().unwrap(), "/id");
     let mixed = |count: usize| {
-        let ids = [&[users.clone()], &calls[..count], &ids[..count]].concat();
+        let ids = [std::slice::from_ref(&users), &calls[..count], &ids[..count]].concat();
         json!({ "ids": ids })
     };
     let document = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Queue { calls { place } } ... on Call { transcript(last: 5) { text } } } }";
