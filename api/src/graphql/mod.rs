@@ -53,7 +53,7 @@ const RECURSION_MAX: usize = 128;
 /// An operation costs points: each field 1, and what is asked for below a list counts once for each of its elements, as
 /// many as `first`, `last` or `ids` say. A list without such an argument has an assumed length: 100 for a whole transcript,
 /// the scores of a call and the agents of a board, 30 for queues, 10 for the callers in a queue, 5 for the legs of a
-/// call. An operation of more than 50,000 points is refused with `COMPLEXITY_LIMIT`; 100 calls with every field of their
+/// call. An operation of more than 100,000 points is refused with `COMPLEXITY_LIMIT`; 100 calls with every field of their
 /// legs, their agents and the last 10 lines of their transcripts have fewer.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(

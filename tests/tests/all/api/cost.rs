@@ -80,3 +80,17 @@ async fn the_heaviest_useful_document_passes_and_ten_of_it_do_not() {
     assert!(description.contains(&format!("more than {} points", Limits::default().complexity)), "{description}");
     server.stop().await;
 }
+
+/// What an analyst reads: a page of calls with all that was said in them, who said it and in which mood.
+#[tokio::test]
+async fn a_hundred_calls_with_their_whole_transcripts_pass_and_twice_as_many_do_not() {
+    let database = TestDatabase::new().await;
+    let server = TestServer::start(&database).await;
+    let boss = server.signed_in(Role::Supervisor).await;
+    let page = "calls(first: 100) { edges { node { callId state agent { name } legs { outcome state }
+        transcript { speaker beginMs endMs text } sentiment { score } } } }";
+    boss.query(&format!("{{ {page} }}"), json!({})).await;
+    let twice = boss.refused(&format!("{{ a: {page} b: {page} }}"), json!({})).await;
+    assert_eq!(twice.words(), ("COMPLEXITY_LIMIT", "COST"));
+    server.stop().await;
+}

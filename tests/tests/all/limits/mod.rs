@@ -1,6 +1,7 @@
 //! What one client may ask for: each limit is taken at its value and refused one past it, before anything is executed.
 
 mod cost;
+mod failure;
 mod persisted;
 mod size;
 mod variables;
@@ -14,7 +15,7 @@ use tests::{Client, Refusal, TestDatabase, TestServer};
 struct Bounded {
     server: TestServer,
     client: Client,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Bounded {
@@ -22,7 +23,7 @@ impl Bounded {
         let database = TestDatabase::new().await;
         let server = TestServer::start_with(&database, limits).await;
         let client = server.signed_in(Role::Supervisor).await;
-        Self { server, client, _database: database }
+        Self { server, client, database }
     }
 
     /// Asserts that the first document is executed, and the second refused for a limit without being executed.

@@ -94,3 +94,16 @@ async fn in_silence_the_server_pings_and_who_does_not_answer_is_cut_off() {
     wire.ends_unanswered().await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn where_the_accounts_can_not_be_asked_it_closes_4500() {
+    let world = World::new().await;
+    let mut before = world.ready().await;
+    sqlx::query("ALTER TABLE users RENAME TO gone").execute(&world.database.pool).await.unwrap();
+    let mut wire = world.open().await;
+    wire.say(world.init()).await;
+    assert_eq!(wire.closed().await, 4500);
+    // Who is here already is not sent away for that.
+    before.hears_nothing_before_a_pong().await;
+    world.end().await;
+}

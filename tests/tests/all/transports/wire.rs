@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) server: TestServer,
     pub(super) client: Client,
     pub(super) user: User,
-    _database: TestDatabase,
+    pub(super) database: TestDatabase,
 }
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
         let server = TestServer::start_with(&database, limits).await;
         let user = server.user(Role::Supervisor, None, &[]).await;
         let client = server.sign_in(&user).await;
-        Self { server, client, user, _database: database }
+        Self { server, client, user, database }
     }
 
     /// A socket on which nothing was said.
