@@ -6,6 +6,8 @@ mod cost;
 mod descriptions;
 mod events;
 mod fanout;
+mod fanout_cost;
+mod fanout_rights;
 mod guards;
 mod idempotency;
 mod input;
