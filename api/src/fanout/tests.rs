@@ -1,15 +1,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Position;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::*;
 use crate::track::{Place, Shown, Shows, Track};
 
 const ROOMY: usize = 1 << 20;
+/// Turns of the runtime within which whatever was begun has come to rest.
+const TURNS_MAX: usize = 10_000;
+/// How long something may take to be sent.
+const WITHIN: Duration = Duration::from_secs(20);
 
 fn frame(position: Position, shows: Shows, bytes: usize) -> Arc<Frame> {
     Arc::new(Frame { body: "x".repeat(bytes), shown: Shown { position: Some(position), shows } })
@@ -133,6 +139,19 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Waits until this many sources are left.
+    async fn watched_by(&self, sources: usize) {
+        for _ in 0..TURNS_MAX {
+            if self.head.receiver_count() == sources {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{} sources, not {sources}", self.head.receiver_count());
+    }
+}
+
 /// Drives a source into a lane as the transport does.
 async fn fill(mut source: Source, lane: Lane, fanout: Fanout) {
     loop {
@@ -197,7 +216,8 @@ async fn whoever_joins_gets_everything_once_and_in_order() {
         for (outbox, after) in open.into_values() {
             let mut got = Vec::new();
             while got.last() != Some(&format!("a@{head}")) {
-                got.extend(words(outbox.take(1).await));
+                let taken = timeout(WITHIN, outbox.take(1)).await;
+                got.extend(words(taken.unwrap_or_else(|_| panic!("seed {seed}: nothing follows {got:?}"))));
             }
             let wanted: Vec<String> =
                 (after + 1..=head).filter(|p| p % STEP == 0).map(|position| format!("a@{position}")).collect();
@@ -218,16 +238,12 @@ async fn equal_ones_share_a_source_and_leave_none_behind() -> Result<(), BeginEr
         outboxes.push(outbox);
     }
     // Each source watches the head; once all ride along, one is left.
-    while log.head.receiver_count() != 1 {
-        tokio::task::yield_now().await;
-    }
+    log.watched_by(1).await;
     log.head.send_replace(1);
     for outbox in &outboxes {
         assert_eq!(words(outbox.take(ROOMY).await), ["a@1"]);
     }
     outboxes.iter().for_each(|outbox| outbox.close());
-    while log.head.receiver_count() != 0 {
-        tokio::task::yield_now().await;
-    }
+    log.watched_by(0).await;
     Ok(())
 }
