@@ -7,6 +7,7 @@ mod check;
 mod cut_off;
 mod dashboard_feed;
 mod documents;
+mod hollow;
 mod http;
 mod measure;
 mod multipart;

@@ -17,6 +17,7 @@ pub(super) use super::answer::Answer;
 use super::answer::Fault;
 use super::budget::Purse;
 use super::documents::{Document, cap, hash, hash_from_hex, not_persisted};
+use super::hollow::{self, Marked};
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
 use crate::error::{beyond_limit, code, coded, internal, rate_limited, timed_out};
@@ -58,13 +59,16 @@ pub(super) enum Refused {
 
 /// Executes a query or a mutation, within its time.
 pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
-    let changes = changes(&request);
+    let (changes, marked) = (changes(&request), is_marked(&request));
     let most = endpoint.limits.execution_time;
     // What a resolver that panicked has left behind is its own: each operation has its own request.
     let executing = AssertUnwindSafe(endpoint.schema.execute(request)).catch_unwind();
     match timeout(most, executing).await {
         Ok(Ok(mut response)) => {
             cap(&mut response.errors, endpoint.limits.errors);
+            if marked {
+                hollow::unmark(&mut response.data);
+            }
             Answer::of(response)
         }
         Ok(Err(_)) => panicked(),
@@ -80,6 +84,11 @@ pub(super) fn panicked() -> Answer {
 #[derive(Debug, thiserror::Error)]
 #[error("a resolver panicked; what it said went to standard error")]
 struct Panicked;
+
+/// Whether the answer has marks that are to be taken out.
+pub(super) fn is_marked(request: &Request) -> bool {
+    request.data.contains_key(&TypeId::of::<Marked>())
+}
 
 fn changes(request: &Request) -> bool {
     let kind = request.data.get(&TypeId::of::<OperationType>()).and_then(|kind| kind.downcast_ref());
@@ -203,7 +212,7 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     }
     let mut fragments = fragments;
     leave_out_omitted(&mut fragments, &mut operation, &variables);
-    let chosen = with(operation, fragments);
+    let mut chosen = with(operation, fragments);
     let cost = endpoint.checker.cost(chosen.clone(), variables.clone(), name.cloned());
     let points = cost.map_err(|errors| Answer::errors(&errors))?;
     if points > endpoint.limits.complexity {
@@ -211,6 +220,10 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     }
     let mut request = Request::new(document.text.clone()).variables(variables).data(kind);
     request.operation_name = name.map(ToString::to_string);
+    // After everything was measured: what is added is ours.
+    if hollow::mark(&mut chosen) {
+        request = request.data(Marked);
+    }
     request.set_parsed_query(chosen);
     Ok((Prepared { request, kind: Some(kind) }, points))
 }

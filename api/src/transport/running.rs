@@ -8,7 +8,8 @@ use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::Endpoint;
-use super::operation::{Answer, Prepared, execute, panicked};
+use super::hollow;
+use super::operation::{Answer, Prepared, execute, is_marked, panicked};
 use crate::auth::Viewer;
 use crate::error::{code, coded};
 use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
@@ -23,9 +24,9 @@ fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane:
     let Prepared { mut request, kind } = prepared;
     let (filled, endpoint) = (lane.clone(), endpoint.clone());
     if kind == Some(OperationType::Subscription) {
-        let key = Key::of(&mut request, viewer);
+        let (key, marked) = (Key::of(&mut request, viewer), is_marked(&request));
         let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
-        let source = Source::new(frames(responses, Arc::clone(&track)), track);
+        let source = Source::new(frames(responses, Arc::clone(&track), marked), track);
         lane.spawn(subscribe(source, key, endpoint.fanout, filled));
     } else {
         lane.spawn(async move {
@@ -41,9 +42,16 @@ fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane:
 }
 
 /// The frames of a subscription; errors end it.
-fn frames(responses: BoxStream<'static, Response>, track: Arc<Track>) -> BoxStream<'static, Result<Frame, String>> {
+fn frames(
+    responses: BoxStream<'static, Response>,
+    track: Arc<Track>,
+    marked: bool,
+) -> BoxStream<'static, Result<Frame, String>> {
     let mut first = true;
-    let frame = move |response: Response| {
+    let frame = move |mut response: Response| {
+        if marked {
+            hollow::unmark(&mut response.data);
+        }
         // An event stream that could not be made has answered once, for its field, and is an operation not executed.
         let no_stream = matches!(response.data, async_graphql::Value::Null) && !response.errors.is_empty();
         let unexecuted = std::mem::take(&mut first) && no_stream;
@@ -138,7 +146,7 @@ mod tests {
             left -= 1;
             std::task::Poll::Ready(Some(Response::new(async_graphql::Value::from(true))))
         });
-        let frames: Vec<_> = frames(broken.boxed(), Arc::default()).take(2).collect().await;
+        let frames: Vec<_> = frames(broken.boxed(), Arc::default(), false).take(2).collect().await;
         assert!(frames[0].as_ref().is_ok_and(|frame| frame.body.contains("true")));
         assert!(frames[1].as_ref().is_err_and(|e| e.contains("INTERNAL_SERVER_ERROR") && !e.contains("secret")));
     }

@@ -9,6 +9,7 @@ mod fanout;
 mod fanout_cost;
 mod fanout_rights;
 mod guards;
+mod hollow;
 mod idempotency;
 mod input;
 mod pages;

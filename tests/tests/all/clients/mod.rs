@@ -1,9 +1,12 @@
 //! Real clients from npm and PyPI against the server: the audit of GraphQL over HTTP, five GraphQL clients that come back
-//! after every kind of interruption, and what README tells their users to write.
+//! after every kind of interruption, what README tells their users to write, linters of the schema,
+//! and a fuzzer of all of it.
 
 mod audit;
+mod fuzz;
 mod interrupted;
 mod libraries;
+mod lint;
 mod snippets;
 
 use std::path::Path;
