@@ -114,6 +114,8 @@ pub(super) enum Closing {
     SubprotocolNotAcceptable,
     /// No `connection_init` in time.
     InitTimeout,
+    /// A message that is longer than may be.
+    MessageTooBig,
     /// The viewer has as many sockets as may be.
     TooManySockets,
     /// An id that is in use.
@@ -137,6 +139,7 @@ impl Closing {
             Self::InitTimeout => (4408, "Connection initialisation timeout".to_owned()),
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),
             Self::TooManyInits => (4429, "Too many initialisation requests".to_owned()),
+            Self::MessageTooBig => (1009, "Message too big".to_owned()),
             Self::TooManySockets => (1013, "Try again later: too many sockets".to_owned()),
             Self::Internal => (4500, "Internal server error".to_owned()),
             Self::ServiceRestart => (1012, "Service restart".to_owned()),

@@ -160,6 +160,9 @@ impl Session {
             };
             heard = Instant::now();
             let handled = match message {
+                Some(Ok(Message::Text(text))) if text.len() > self.endpoint.limits.message_bytes => {
+                    Err(Closing::MessageTooBig)
+                }
                 Some(Ok(Message::Text(text))) => match FromClient::parse(&text) {
                     // Boxed, because a socket that waits should not keep room for what it does when it is spoken to.
                     Ok(message) => Box::pin(self.handle(message)).await,

@@ -15,6 +15,10 @@ use crate::graphql::TraceParent;
 /// What is read from a socket at once, in bytes: allocated for each socket, and most of what clients say is short.
 const READ_BYTES: usize = 2 * 1024;
 
+/// A message of so many times the limit is not even read to its end, and the connection is cut; one between the two is
+/// refused with a code that tells the client not to send it again.
+const HARD_FACTOR: usize = 4;
+
 /// GET is a query, unless it asks for a WebSocket.
 pub(super) async fn upgrade_or_get(
     State(endpoint): State<Endpoint>,
@@ -33,10 +37,11 @@ pub(super) async fn upgrade_or_get(
     let authorization = header(AUTHORIZATION.as_str());
     let address = http::address(&extensions);
     let trace = header("traceparent").as_deref().and_then(TraceParent::parse);
+    let hard_bytes = endpoint.limits.message_bytes.saturating_mul(HARD_FACTOR);
     upgrade
         .read_buffer_size(READ_BYTES)
-        .max_message_size(endpoint.limits.message_bytes)
-        .max_frame_size(endpoint.limits.message_bytes)
+        .max_message_size(hard_bytes)
+        .max_frame_size(hard_bytes)
         .protocols([SUBPROTOCOL])
         .on_upgrade(move |socket| {
             socket::serve(socket, endpoint, authorization, Caller { viewer: None, address, trace })

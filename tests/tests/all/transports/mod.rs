@@ -1,6 +1,7 @@
 //! The transports, sentence by sentence of their protocols, spoken by hand.
 
 mod dashboard_feed;
+mod expiry;
 mod http;
 mod http_stream;
 mod multipart;

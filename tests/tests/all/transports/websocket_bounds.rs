@@ -41,8 +41,12 @@ async fn messages_up_to_the_limit_are_taken_and_longer_ones_end_the_socket() {
     wire.send(Message::text(padded(MOST))).await;
     wire.hears(viewer("1")).await;
     wire.hears(complete("1")).await;
+    // A code by which clients know that sending it again is no use.
     wire.send(Message::text(padded(MOST + 1))).await;
-    assert!(matches!(wire.hear().await, Heard::Closed(_) | Heard::Cut));
+    assert_eq!(wire.closed().await, 1009);
+    let mut far = world.ready().await;
+    far.send(Message::text(padded(100 * MOST))).await;
+    assert!(matches!(far.hear().await, Heard::Closed(1009) | Heard::Cut), "not even read to its end");
     world.end().await;
 }
 
