@@ -15,11 +15,16 @@ pub(crate) mod code {
     pub(crate) const NOT_FOUND: &str = "NOT_FOUND";
     pub(crate) const UNAVAILABLE: &str = "UNAVAILABLE";
     pub(crate) const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
+    pub(crate) const BAD_REQUEST: &str = "BAD_REQUEST";
+    pub(crate) const TOO_MANY_STREAMS: &str = "TOO_MANY_STREAMS";
+    pub(crate) const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
     pub(crate) const GRAPHQL_PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
     pub(crate) const GRAPHQL_VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
     pub(crate) const OPERATION_RESOLUTION_FAILURE: &str = "OPERATION_RESOLUTION_FAILURE";
     pub(crate) const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
     pub(crate) const PERSISTED_QUERY_HASH_MISMATCH: &str = "PERSISTED_QUERY_HASH_MISMATCH";
+    pub(crate) const DOCUMENT_NOT_TRUSTED: &str = "DOCUMENT_NOT_TRUSTED";
+    pub(crate) const INTROSPECTION_DISABLED: &str = "INTROSPECTION_DISABLED";
     pub(crate) const COMPLEXITY_LIMIT: &str = "COMPLEXITY_LIMIT";
     pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
     pub(crate) const OPERATION_TIMEOUT: &str = "OPERATION_TIMEOUT";

@@ -16,6 +16,7 @@ mod fanout;
 mod graphql;
 mod limits;
 mod listen;
+mod policy;
 mod track;
 mod transport;
 mod views;
@@ -30,6 +31,7 @@ pub use auth::{Auth, TOKEN_LASTS, Tokens};
 pub use cursor::Cursors;
 pub use limits::Limits;
 pub use listen::{listen, serve};
+pub use policy::{InvalidOrigin, ManifestError, Origin, Policy, Statuses, TrustedDocuments};
 
 /// What the edge stands on.
 pub struct Context {
@@ -51,12 +53,14 @@ pub struct Context {
     pub zone: Tz,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// What is shown, and who is answered.
+    pub policy: Policy,
 }
 
-/// The edge: `/graphql` (GET, POST, WebSocket) and `/graphiql`. Sockets are closed when `shutdown` fires, with a code that
+/// The edge: `/graphql` (GET, POST, WebSocket), `/graphiql` and `/events`. Sockets are closed when `shutdown` fires, with a code that
 /// makes clients come back elsewhere and go on from their cursors.
 pub fn router(context: Context, shutdown: CancellationToken) -> Router {
-    let Context { store, database, changes, tail, live, auth, cursors, zone, limits } = context;
+    let Context { store, database, changes, tail, live, auth, cursors, zone, limits, policy } = context;
     let schema = graphql::builder(&limits)
         // Every rule of the language was asked when the document was read.
         .validation_mode(async_graphql::ValidationMode::Fast)
@@ -68,7 +72,7 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
         .data(graphql::Zone(zone))
         .data(limits.clone())
         .finish();
-    transport::router(transport::Endpoint::new(schema, auth, limits, shutdown))
+    transport::router(transport::Endpoint::new(schema, auth, limits, policy, shutdown))
 }
 
 /// The schema in its own language, with descriptions; types in the order of their names. `schema.graphql` holds it.

@@ -29,6 +29,10 @@ pub struct Limits {
     pub points_per_minute: u32,
     /// Points that a viewer can spend at once.
     pub points_burst: u32,
+    /// Most operations of one request over HTTP.
+    pub batch: usize,
+    /// Most elements that a page, or a list cut by `last` or named by `ids`, may ask for.
+    pub page_size: u32,
     /// How long a query or a mutation may take.
     pub execution_time: Duration,
     /// Most errors told in one answer.
@@ -43,6 +47,8 @@ pub struct Limits {
     pub init_within: Duration,
     /// Sockets of one viewer on this node; those that nobody is signed in on count as one viewer's.
     pub sockets_per_viewer: usize,
+    /// Event streams and multipart answers of one viewer on this node, counted like sockets.
+    pub streams_per_viewer: usize,
     /// Operations on one socket at a time.
     pub operations_per_socket: usize,
     /// What waits to be sent for one operation, in bytes, before it counts as too slow.
@@ -70,6 +76,8 @@ impl Default for Limits {
             complexity: 100_000,
             points_per_minute: 3_000_000,
             points_burst: 500_000,
+            batch: 10,
+            page_size: 100,
             execution_time: Duration::from_secs(10),
             errors: 50,
             documents: 1_000,
@@ -77,6 +85,7 @@ impl Default for Limits {
             message_bytes: 64 * 1024,
             init_within: Duration::from_secs(10),
             sockets_per_viewer: 1_000,
+            streams_per_viewer: 1_000,
             operations_per_socket: 100,
             queue_bytes: 256 * 1024,
             heartbeat_every: Duration::from_secs(12),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Limits;
+use api::{Limits, Policy};
 use chrono_tz::Tz;
 use commands::{EventStore, NewUser, User, Users};
 use domain::permission::{Permission, Role};
@@ -60,11 +60,23 @@ impl TestServer {
         Self::start_reading_by(database, database.pool.clone(), limits).await
     }
 
+    /// The same, with another policy.
+    ///
+    /// # Panics
+    /// A role did not start.
+    pub async fn start_under(database: &TestDatabase, limits: Limits, policy: Policy) -> Self {
+        Self::start_all(database, database.pool.clone(), limits, policy).await
+    }
+
     /// The same, with connections of its own for what requests read: who asks, and the read models.
     ///
     /// # Panics
     /// A role did not start.
     pub async fn start_reading_by(database: &TestDatabase, readers: PgPool, limits: Limits) -> Self {
+        Self::start_all(database, readers, limits, Policy::default()).await
+    }
+
+    async fn start_all(database: &TestDatabase, readers: PgPool, limits: Limits, policy: Policy) -> Self {
         let pool = database.pool.clone();
         let (drain, followers, writers) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -101,6 +113,7 @@ impl TestServer {
             cursors: api::Cursors::new(SECRET, projections::log::epoch(&pool).await.unwrap()),
             zone: Tz::UTC,
             limits,
+            policy,
             database: readers,
         };
         let router = api::router(context, drain.clone());

@@ -7,6 +7,8 @@ use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
+use crate::edge::EdgeArgs;
+
 /// Event-sourced backend for AI-powered call centres.
 ///
 /// Every fact of a call is an event, appended once to PostgreSQL, carried to Kafka, folded into read models, and pushed
@@ -23,7 +25,7 @@ pub(crate) enum Command {
     /// Run everything in one process. Without DATABASE_URL, on a private PostgreSQL under the data directory.
     Up(UpArgs),
     /// Run the GraphQL API.
-    Api(RoleArgs),
+    Api(ApiArgs),
     /// Run the reactions to events: scoring of sentiment.
     Ingest(RoleArgs),
     /// Run the projectors of all read models.
@@ -94,6 +96,14 @@ pub(crate) struct RoleArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct ApiArgs {
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RelayArgs {
     #[command(flatten)]
     pub(crate) role: RoleArgs,
@@ -117,6 +127,8 @@ pub(crate) struct UpArgs {
     pub(crate) import: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) pace: PaceArgs,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
 }
 
 #[derive(Debug, Clone, Args)]

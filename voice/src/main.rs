@@ -2,9 +2,11 @@
 
 mod accounts;
 mod config;
+mod edge;
 mod embedded;
 mod health;
 mod import;
+mod limits;
 mod node;
 mod terminal;
 mod tools;
@@ -22,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use accounts::ADMIN;
 use config::{Cli, Command, RoleArgs};
+use edge::EdgeArgs;
 use node::{Node, Roles};
 
 fn main() -> ExitCode {
@@ -56,12 +59,12 @@ async fn run(command: Command) -> Result<()> {
     let role = |api, ingest, projections, relay| Roles { api, ingest, projections, relay };
     match command {
         Command::Up(args) => up::run(args, shutdown).await,
-        Command::Api(args) => serve(role(true, false, false, false), &args, shutdown).await,
-        Command::Ingest(args) => serve(role(false, true, false, false), &args, shutdown).await,
-        Command::Projections(args) => serve(role(false, false, true, false), &args, shutdown).await,
+        Command::Api(args) => serve(role(true, false, false, false), &args.role, Some(&args.edge), shutdown).await,
+        Command::Ingest(args) => serve(role(false, true, false, false), &args, None, shutdown).await,
+        Command::Projections(args) => serve(role(false, false, true, false), &args, None, shutdown).await,
         Command::Relay(args) => match args.from {
             Some(from) => unless_stopped(&shutdown, tools::publish_again(&args, from)).await,
-            None => serve(role(false, false, false, true), &args.role, shutdown).await,
+            None => serve(role(false, false, false, true), &args.role, None, shutdown).await,
         },
         Command::Migrate(args) => unless_stopped(&shutdown, tools::migrate(&args)).await,
         Command::Rebuild(args) => unless_stopped(&shutdown, tools::rebuild_model(&args)).await,
@@ -74,11 +77,12 @@ async fn run(command: Command) -> Result<()> {
     }
 }
 
-async fn serve(roles: Roles, args: &RoleArgs, shutdown: CancellationToken) -> Result<()> {
+async fn serve(roles: Roles, args: &RoleArgs, edge: Option<&EdgeArgs>, shutdown: CancellationToken) -> Result<()> {
+    let edge = edge.map(EdgeArgs::read).transpose()?.unwrap_or_default();
     let listen = args.common.listen.listen;
     let listener = api::listen(listen).with_context(|| format!("listening on {listen}"))?;
     let database = commands::connect(&args.database.database_url, args.common.database_connections).await?;
-    let node = Node::start(roles, database.clone(), &args.common).await?;
+    let node = Node::start(roles, database.clone(), &args.common, edge).await?;
     terminal::say(format_args!("ready on http://{}", listener.local_addr()?));
     if roles.api
         && let Some(password) = accounts::first_administrator(&Users::new(database)).await?

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use api::{Limits, Policy};
 use axum::Router;
 use chrono_tz::Tz;
 use commands::relay::{self, RelayConfig};
@@ -60,7 +61,12 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts the roles on a migrated database.
-    pub(crate) async fn start(roles: Roles, database: Database, common: &CommonArgs) -> Result<Self> {
+    pub(crate) async fn start(
+        roles: Roles,
+        database: Database,
+        common: &CommonArgs,
+        (limits, policy): (Limits, Policy),
+    ) -> Result<Self> {
         let drain = CancellationToken::new();
         let (followers, following) = (CancellationToken::new(), TaskTracker::new());
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
@@ -108,7 +114,7 @@ impl Node {
         let mut router = health::router(health.clone());
         if roles.api {
             let live = LiveLane::start(database.clone(), &following, &followers);
-            let parts = Edge { store, tail, changes, live, zone: common.time_zone };
+            let parts = Edge { store, tail, changes, live, zone: common.time_zone, limits, policy };
             let secret = common.jwt_secret.as_deref();
             router = router.merge(edge(parts, database.clone(), secret, drain.clone()).await?);
         }
@@ -157,6 +163,8 @@ struct Edge {
     changes: Changes,
     live: LiveLane,
     zone: Tz,
+    limits: Limits,
+    policy: Policy,
 }
 
 async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: CancellationToken) -> Result<Router> {
@@ -168,7 +176,7 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         None => commands::secret(&database, "access-tokens").await?,
     };
     let log = projections::log::epoch(&database).await?;
-    let Edge { store, tail, changes, live, zone } = parts;
+    let Edge { store, tail, changes, live, zone, limits, policy } = parts;
     let context = api::Context {
         store,
         changes,
@@ -178,7 +186,8 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         cursors: api::Cursors::new(&secret, log),
         zone,
         database,
-        limits: api::Limits::default(),
+        limits,
+        policy,
     };
     Ok(api::router(context, drain))
 }

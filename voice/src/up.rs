@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use api::{Limits, Policy};
 use commands::{Database, Users};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<()>
     let listen = args.common.listen.listen;
     // Before anything is started: a wrong path and a taken port are the most likely mistakes.
     let conversations = args.import.as_deref().map(import::read).transpose()?;
+    let edge = args.edge.read()?;
     let listener = api::listen(listen).with_context(|| format!("listening on {listen}"))?;
     let (server, url) = match &args.database_url {
         Some(url) => (None, url.clone()),
@@ -30,7 +32,7 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<()>
             (Some(server), url)
         }
     };
-    let serving = serve(&args, &url, &directory, conversations, listener, shutdown);
+    let serving = serve(&args, edge, &url, &directory, conversations, listener, shutdown);
     let Some(server) = server else { return serving.await };
     let ran = tokio::select! {
         ran = serving => ran,
@@ -41,6 +43,7 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<()>
 
 async fn serve(
     args: &UpArgs,
+    edge: (Limits, Policy),
     url: &str,
     directory: &Path,
     conversations: Option<Vec<Conversation>>,
@@ -51,11 +54,14 @@ async fn serve(
     commands::migrate(&database).await?;
     let users = Users::new(database.clone());
     let address = listener.local_addr()?;
-    let node = Node::start(Roles::ALL, database.clone(), &args.common).await?;
+    let shows_graphiql = !edge.1.production;
+    let node = Node::start(Roles::ALL, database.clone(), &args.common, edge).await?;
     // Nothing may fail between the making of the password and the showing of it.
     let password = first_administrator(&users).await?;
     say(format_args!("GraphQL    http://{address}/graphql   (POST, and WebSocket graphql-transport-ws)"));
-    say(format_args!("GraphiQL   http://{address}/graphiql"));
+    if shows_graphiql {
+        say(format_args!("GraphiQL   http://{address}/graphiql"));
+    }
     say(format_args!("Health     http://{address}/health/ready"));
     match password {
         Some(password) => say(format_args!("Login      {ADMIN}   password {password}   (shown this once)")),

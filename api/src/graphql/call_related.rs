@@ -23,11 +23,11 @@ use super::call_types::Call;
 use super::cost;
 use super::events::{HISTORY_DEFAULT, StoredEvent, history_place};
 use super::node::{GlobalId, Kind};
-use super::pages::{Connection, PAGE_MAX, PageArgs};
+use super::pages::{Connection, PageArgs, count_of};
 use super::sentiment::{SentimentScore, SentimentSummary};
 use super::transcripts::TranscriptSegment;
 use crate::auth::{Permit, Require};
-use crate::error::{bad_input, beyond_limit, internal};
+use crate::error::{beyond_limit, internal};
 use crate::views::Views;
 
 /// Most segments, or scores, that are read for all calls of a list together.
@@ -156,13 +156,8 @@ fn grouped<T>(rows: Vec<T>, call_id: impl Fn(&T) -> CallId) -> Result<Rows<CallI
 }
 
 /// Checks how many of the last elements are asked for.
-fn checked(last: Option<i32>) -> Result<Option<i64>> {
-    match last {
-        Some(last) if !(1..=PAGE_MAX).contains(&last) => {
-            Err(bad_input("last", "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")))
-        }
-        last => Ok(last.map(i64::from)),
-    }
+fn checked(context: &Context<'_>, last: Option<i32>) -> Result<Option<i64>> {
+    last.map(|last| count_of(context, "last", last).map(i64::from)).transpose()
 }
 
 impl Call {
@@ -202,7 +197,7 @@ impl Call {
         #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,
     ) -> Result<Vec<TranscriptSegment>> {
         context.permit("transcript", "read", &self.owners)?;
-        let (last, list) = (checked(last)?, &self.related.0);
+        let (last, list) = (checked(context, last)?, &self.related.0);
         let rows = list.segments.of(last, &self.call_id, list.segments(context, last)).await?;
         Ok(rows.unwrap_or_default().into_iter().map(Into::into).collect())
     }
@@ -218,7 +213,7 @@ impl Call {
         context: &Context<'_>,
         #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,
     ) -> Result<Vec<SentimentScore>> {
-        Ok(self.scores(context, checked(last)?).await?.into_iter().map(Into::into).collect())
+        Ok(self.scores(context, checked(context, last)?).await?.into_iter().map(Into::into).collect())
     }
 
     /// The mood of each speaker over the call. Of a call with more than 10,000 scores, over the last 10,000.

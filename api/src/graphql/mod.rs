@@ -7,6 +7,7 @@ mod call_commands;
 mod call_related;
 mod call_types;
 mod calls;
+mod checked;
 mod command;
 mod cost;
 mod dashboard;
@@ -54,9 +55,11 @@ const RECURSION_MAX: usize = 128;
 /// many as `first`, `last` or `ids` say. A list without such an argument has an assumed length: 100 for a whole transcript,
 /// the scores of a call and the agents of a board, 30 for queues, 10 for the callers in a queue, 5 for the legs of a
 /// call. An operation of more than 100,000 points is refused with `COMPLEXITY_LIMIT`; 100 calls with every field of their
-/// legs, their agents and the last 10 lines of their transcripts have fewer.
+/// legs, their agents and the last 10 lines of their transcripts have fewer. An installation may allow other numbers than
+/// these and those of the arguments.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(
+    checked::CheckedScalars,
     calls::CallQuery,
     agents::AgentQuery,
     queues::QueueQuery,
@@ -96,7 +99,8 @@ pub(crate) type VoiceSchema = Schema<Query, Mutation, Subscription>;
 /// The schema, to be given its data. Its documents are measured before (`transport::documents`); the executor's own bounds
 /// stand behind that.
 pub(crate) fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+    let (query, mutation, subscription) = (Query::default(), Mutation::default(), Subscription::default());
+    Schema::build_with_ignore_name_conflicts(query, mutation, subscription, checked::NAMES)
         .limit_recursive_depth(RECURSION_MAX)
         .limit_directives(limits.directives)
 }

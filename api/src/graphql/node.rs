@@ -12,14 +12,13 @@ use uuid::Uuid;
 use super::agents::Agent;
 use super::call_types::Call;
 use super::cost;
+use super::pages::page_max;
 use super::queues::{Queue, with_calls};
 use super::users::User;
 use crate::auth::{Auth, Permit, Reach, Viewer};
 use crate::error::{bad_input, internal};
 use crate::views::Views;
 
-/// Most objects that one `nodes` asks for.
-pub(crate) const NODES_MAX: usize = 100;
 /// Longest global id that is looked at, in characters.
 const LENGTH_MAX: usize = 128;
 
@@ -183,8 +182,9 @@ impl NodeQuery {
             ID,
         >,
     ) -> Result<Vec<Option<Arc<Node>>>> {
-        if ids.len() > NODES_MAX {
-            return Err(bad_input("ids", "TOO_MANY_IDS", format!("at most {NODES_MAX}")));
+        let most = page_max(context);
+        if i32::try_from(ids.len()).map_or(true, |count| count > most) {
+            return Err(bad_input("ids", "TOO_MANY_IDS", format!("at most {most}")));
         }
         let ids: Vec<Option<GlobalId>> = ids.iter().map(GlobalId::read).collect();
         let found = find(context, &ids.iter().flatten().copied().collect()).await?;

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 
 use crate::cursor::{CursorError, Cursors};
 use crate::error::{bad_input, internal};
+use crate::limits::Limits;
 
-/// Most nodes on a page.
-pub(crate) const PAGE_MAX: i32 = 100;
+/// Longest page that can be allowed ([`Limits::page_size`]), so that one answer stays within what memory and time allow.
+pub(crate) const PAGE_MAX: i32 = 1_000;
 /// Nodes on a page where nothing is said.
 pub(crate) const PAGE_DEFAULT: i32 = 20;
 
@@ -112,13 +113,28 @@ impl PageArgs {
                 (last, "last", self.before.map(|cursor| ("before", cursor)), Scroll::Backward)
             }
         };
-        if !(1..=PAGE_MAX).contains(&count) {
-            return Err(bad_input(field, "PAGE_SIZE", format!("from 1 to {PAGE_MAX}")));
-        }
+        let count = count_of(context, field, count)?;
         let cursors = context.data::<Cursors>()?;
         let cursor = cursor.map(|(field, cursor)| place(cursors, scope, field, &cursor)).transpose()?;
         Ok(PageQuery { cursor, limit: i64::from(count) + 1, scroll, scope })
     }
+}
+
+/// Checks how many elements are asked for.
+pub(crate) fn count_of(context: &Context<'_>, field: &str, count: i32) -> Result<i32> {
+    let most = page_max(context);
+    if (1..=most).contains(&count) {
+        Ok(count)
+    } else {
+        Err(bad_input(field, "PAGE_SIZE", format!("from 1 to {most}")))
+    }
+}
+
+/// Most elements that may be asked for here.
+pub(crate) fn page_max(context: &Context<'_>) -> i32 {
+    let allowed =
+        context.data_opt::<Limits>().map_or(PAGE_MAX, |limits| i32::try_from(limits.page_size).unwrap_or(PAGE_MAX));
+    allowed.clamp(1, PAGE_MAX)
 }
 
 /// The place a page cursor stands for.

@@ -10,20 +10,27 @@ use crate::error::bad_input;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position(pub(crate) i64);
 
+impl Position {
+    fn read(value: &Value) -> Option<Self> {
+        let position = match value {
+            Value::Number(number) => number.as_i64()?,
+            Value::String(text) => text.parse().ok()?,
+            _ => return None,
+        };
+        (position >= 0).then_some(Self(position))
+    }
+}
+
 /// A place in the event log: 1, 2, 3, ... without a hole, in the order of commit; 0 is before the first. A JSON number,
 /// or the same as a string; exact up to 2^53.
 #[Scalar]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let position = match &value {
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        match position {
-            Some(position) if position >= 0 => Ok(Self(position)),
-            _ => Err(InputValueError::custom("a position is a whole number from 0")),
-        }
+        Self::read(&value).ok_or_else(|| InputValueError::custom("a position is a whole number from 0"))
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::read(value).is_some()
     }
 
     fn to_value(&self) -> Value {

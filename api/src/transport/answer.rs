@@ -13,8 +13,14 @@ use crate::error::code;
 pub(super) enum Fault {
     /// The document can't be parsed.
     Syntax,
+    /// What names the document and the document itself contradict each other.
+    Contradiction,
     /// The document, the choice of an operation or the variables are wrong, or ask for too much.
     Invalid,
+    /// The token is not good any more.
+    Unauthenticated,
+    /// The caller may not have this executed.
+    Forbidden,
     /// The document is not known by its hash: the client is to send it in full.
     NotPersisted,
     /// The viewer has spent all points; some are back after this time.
@@ -33,6 +39,9 @@ impl Fault {
         match first {
             Some(async_graphql::Value::String(first)) => match first.as_str() {
                 code::GRAPHQL_PARSE_FAILED => Self::Syntax,
+                code::PERSISTED_QUERY_HASH_MISMATCH => Self::Contradiction,
+                code::UNAUTHENTICATED => Self::Unauthenticated,
+                code::DOCUMENT_NOT_TRUSTED | code::INTROSPECTION_DISABLED => Self::Forbidden,
                 code::OPERATION_TIMEOUT => Self::Timeout,
                 code::SLOW_CONSUMER => Self::TooSlow,
                 code::INTERNAL => Self::Internal,
@@ -59,8 +68,13 @@ impl From<Rejection> for String {
 /// An answer in JSON, told apart by whether the operation was executed at all.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// It was; some fields may have failed. The body.
-    Executed(String),
+    /// It was.
+    Executed {
+        /// The body.
+        body: String,
+        /// Some fields have failed.
+        partial: bool,
+    },
     /// It was not: the document or its variables are at fault. The list of errors; there is no `data` entry.
     Rejected(Rejection),
 }
@@ -73,7 +87,10 @@ impl Answer {
         for error in &mut response.errors {
             add_code(error, rejected);
         }
-        if rejected { Self::errors(&response.errors) } else { Self::Executed(to_json(&response)) }
+        if rejected {
+            return Self::errors(&response.errors);
+        }
+        Self::Executed { body: to_json(&response), partial: !response.errors.is_empty() }
     }
 
     /// The answer of a subscription that could not begin: it has the path of its field, and was not executed all the same.
@@ -115,7 +132,7 @@ impl Answer {
     pub(super) fn into_errors(self) -> String {
         match self {
             Self::Rejected(rejection) => rejection.errors,
-            Self::Executed(_) => "[]".to_owned(),
+            Self::Executed { .. } => "[]".to_owned(),
         }
     }
 
@@ -129,7 +146,7 @@ impl Answer {
     /// The body of a response, or the payload of `next`.
     pub(super) fn into_body(self) -> String {
         match self {
-            Self::Executed(body) => body,
+            Self::Executed { body, .. } => body,
             Self::Rejected(rejection) => format!("{{\"errors\":{}}}", rejection.errors),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Checker {
     strict: VoiceSchema,
     /// Costs alone, for documents that are known to be valid.
     costs: VoiceSchema,
+    /// Whether the schema tells of itself, in introspection and in errors.
+    pub(super) tells: bool,
 }
 
 /// Ends every request after validation, with its result as the source of an error.
@@ -46,9 +48,13 @@ impl Extension for Stop {
 }
 
 impl Checker {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let schema = |mode| graphql::builder(limits).validation_mode(mode).extension(Stop).finish();
-        Self { strict: schema(ValidationMode::Strict), costs: schema(ValidationMode::Fast) }
+    /// With `tells`, introspection is taken, and errors suggest names of the schema.
+    pub(super) fn new(limits: &Limits, tells: bool) -> Self {
+        let schema = |mode| {
+            let builder = graphql::builder(limits).validation_mode(mode).extension(Stop);
+            if tells { builder.finish() } else { builder.disable_suggestions().finish() }
+        };
+        Self { strict: schema(ValidationMode::Strict), costs: schema(ValidationMode::Fast), tells }
     }
 
     /// Whether a document keeps the rules of the language, whatever values its variables will have.

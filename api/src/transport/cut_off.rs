@@ -1,6 +1,7 @@
 //! Why an answer that goes on and on is cut off by the server.
 
 use super::Endpoint;
+use super::seats::Seat;
 use crate::auth::{AuthError, Grant};
 
 /// Why a stream is cut off. Its client may come back, and learns then what is wrong.
@@ -12,8 +13,9 @@ pub(super) enum CutOff {
     Shutdown,
 }
 
-/// Waits until a stream is to be cut off. A database that does not answer is no reason to send anybody away.
-pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>) -> CutOff {
+/// Waits until a stream is to be cut off, and keeps its seat as long. A database that does not answer is no reason to send anybody away.
+pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>, seat: Seat) -> CutOff {
+    let _seat = seat;
     let revoked = async {
         let Some(grant) = grant else { return std::future::pending().await };
         loop {

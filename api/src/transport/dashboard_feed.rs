@@ -27,9 +27,9 @@ use serde_json::value::RawValue;
 
 use super::answer::Fault;
 use super::cut_off::cut_off;
-use super::http::{caller, caller_of, respond};
+use super::http::{caller, caller_of, respond, too_many_streams};
 use super::negotiation::Media;
-use super::operation::{Answer, Caller, Refused, prepare};
+use super::operation::{Answer, Caller, Refused, prepare_ours};
 use super::{Endpoint, running, sse};
 use crate::auth::{AuthError, Grant, TICKET_LASTS};
 use crate::error::{code, coded, internal, rate_limited, unauthenticated};
@@ -89,7 +89,7 @@ pub(super) async fn feed(
 ) -> Response {
     let Query(parameters) = match parameters {
         Ok(parameters) => parameters,
-        Err(rejection) => return refused(Answer::rejected(coded("BAD_REQUEST", rejection.body_text()))),
+        Err(rejection) => return refused(Answer::rejected(coded(code::BAD_REQUEST, rejection.body_text()))),
     };
     let (caller, grant) = match let_in(&endpoint, &headers, &extensions, parameters.ticket.as_deref()).await {
         Ok(known) => known,
@@ -99,10 +99,13 @@ pub(super) async fn feed(
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?").to_owned());
     let after = header.or(parameters.last_event_id).filter(|id| !id.is_empty());
     let variables = json!({ "queue": parameters.queue, "after": after });
-    let prepared = match prepare(&endpoint, json!({ "query": DOCUMENT, "variables": variables }), &caller) {
+    let prepared = match prepare_ours(&endpoint, json!({ "query": DOCUMENT, "variables": variables }), &caller) {
         Ok(prepared) => prepared,
-        Err(Refused::Parameters(message)) => return refused(Answer::rejected(coded("BAD_REQUEST", message))),
+        Err(Refused::Parameters(message)) => return refused(Answer::rejected(coded(code::BAD_REQUEST, message))),
         Err(Refused::Document(answer)) => return refused(answer),
+    };
+    let Some(seat) = endpoint.stream_seat(&caller) else {
+        return too_many_streams(Media::Json, &endpoint);
     };
     let track = Arc::new(Track::default());
     let mut answers = running::tracked(&endpoint, prepared, caller.viewer.as_ref(), Arc::clone(&track)).boxed();
@@ -120,7 +123,7 @@ pub(super) async fn feed(
     let pushes = stream::iter(first).chain(answers).map(|answer| event(&answer));
     // What can't go on ends: the client comes back with its last id, and is told what is wrong if it still is.
     let pushes = pushes.take_while(|event| std::future::ready(event.is_some())).filter_map(std::future::ready);
-    sse::events_response(retry.chain(pushes).take_until(cut_off(endpoint.clone(), Some(grant))), &endpoint)
+    sse::events_response(retry.chain(pushes).take_until(cut_off(endpoint.clone(), Some(grant), seat)), &endpoint)
 }
 
 /// Answers `POST /events/ticket`.
@@ -155,7 +158,7 @@ async fn let_in(
 }
 
 fn event(answer: &Answer) -> Option<Event> {
-    let Answer::Executed(body) = answer else { return None };
+    let Answer::Executed { body, .. } = answer else { return None };
     // Everything is asked for without an alias by our own document; an answer with errors in it has no such data.
     let push = serde_json::from_str::<Pushed<'_>>(body).ok()?.data.dashboard;
     Some(Event::default().event("dashboard").id(push.cursor).data(push.dashboard.get()))

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::{Error, ServerError};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
@@ -39,6 +39,9 @@ impl Document {
             error.extensions.get_or_insert_default().set("code", code::GRAPHQL_PARSE_FAILED);
             Answer::errors(&[error])
         })?;
+        if !checker.tells && introspects(&parsed) {
+            return Err(Answer::rejected(coded(code::INTROSPECTION_DISABLED, "the schema is not shown here")));
+        }
         for (_, operation) in parsed.operations.iter() {
             let measured = Measures::of(&parsed, &operation.node).map_err(|unmeasured| match unmeasured {
                 Unmeasured::TooDeep => beyond(("DEPTH", limits.depth)),
@@ -57,6 +60,21 @@ impl Document {
         })?;
         Ok(Self { text, parsed })
     }
+}
+
+/// Whether a document asks for the schema, wherever it does.
+fn introspects(document: &ExecutableDocument) -> bool {
+    fn asks(set: &SelectionSet) -> bool {
+        set.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => {
+                matches!(field.node.name.node.as_str(), "__schema" | "__type") || asks(&field.node.selection_set.node)
+            }
+            Selection::InlineFragment(inline) => asks(&inline.node.selection_set.node),
+            Selection::FragmentSpread(_) => false,
+        })
+    }
+    document.operations.iter().any(|(_, operation)| asks(&operation.node.selection_set.node))
+        || document.fragments.values().any(|fragment| asks(&fragment.node.selection_set.node))
 }
 
 fn invalid(message: &str) -> Answer {
@@ -125,6 +143,11 @@ pub(super) fn hash_from_hex(text: &str) -> Option<Hash> {
         *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
     }
     Some(hash)
+}
+
+/// The document is none of those that are executed here.
+pub(super) fn not_trusted() -> Error {
+    coded(code::DOCUMENT_NOT_TRUSTED, "only documents of the installation's manifest are executed here")
 }
 
 /// The document is not known by its hash; Apollo's clients wait for these very words.

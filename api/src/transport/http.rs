@@ -8,7 +8,9 @@ use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -16,9 +18,10 @@ use serde_json::{Value, json};
 use super::answer::Fault;
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, execute, prepare};
-use super::{Endpoint, multipart, sse};
+use super::status::status;
+use super::{Endpoint, batch, multipart, sse};
 use crate::auth::{AuthError, Grant};
-use crate::error::{coded, internal, unauthenticated};
+use crate::error::{code, coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
 
 /// Answers an operation sent by POST.
@@ -28,7 +31,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = accepted(&headers) else { return not_acceptable() };
+    let Some(media) = accepted(&headers, &endpoint) else { return not_acceptable() };
     let is_json =
         |value: &str| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
     // Anything else could be sent by a form of another site without asking the browser first.
@@ -59,8 +62,11 @@ pub(super) async fn get(
     headers: HeaderMap,
     Query(mut parameters): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let Some(media) = accepted(&headers) else { return not_acceptable() };
+    let Some(media) = accepted(&headers, &endpoint) else { return not_acceptable() };
     let mut read = json!({ "query": parameters.remove("query"), "operationName": parameters.remove("operationName") });
+    if let Some(id) = parameters.remove("documentId") {
+        read["documentId"] = id.into();
+    }
     for key in ["variables", "extensions"] {
         match parameters.remove(key).as_deref().map(serde_json::from_str::<Value>) {
             None => {}
@@ -86,18 +92,30 @@ async fn answer(
 ) -> Response {
     let (caller, grant) = match caller(endpoint, headers, extensions).await {
         Ok(known) => known,
-        // By this status a client of event streams knows that it needs a new token; the others read the error's code.
-        Err(AuthError::Token) => {
-            let status = if sse::is_wanted(headers) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-            return respond(media, status, Answer::rejected(unauthenticated()));
+        // By this status a client of event streams knows that it needs a new token.
+        Err(AuthError::Token) if sse::is_wanted(headers) => {
+            return refusal(media, StatusCode::UNAUTHORIZED, unauthenticated());
         }
+        Err(AuthError::Token) => return send(endpoint, media, Answer::rejected(unauthenticated())),
         Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
+    };
+    let parameters = match parameters {
+        Value::Array(_) if sse::is_wanted(headers) => {
+            return bad_request(media, "an event stream carries one operation".to_owned());
+        }
+        Value::Array(operations) => {
+            return match batch::refusal(&operations, endpoint.limits.batch) {
+                Some(error) => refusal(media, StatusCode::BAD_REQUEST, error),
+                None => batch::answer(endpoint, media, &caller, operations).await,
+            };
+        }
+        parameters => parameters,
     };
     let prepared = match prepare(endpoint, parameters, &caller) {
         Ok(prepared) => prepared,
         Err(Refused::Parameters(message)) => return bad_request(media, message),
         Err(Refused::Document(answer)) if sse::is_wanted(headers) => return sse::refuse(answer, endpoint),
-        Err(Refused::Document(answer)) => return send(media, answer),
+        Err(Refused::Document(answer)) => return send(endpoint, media, answer),
     };
     let changes = match prepared.kind {
         Some(OperationType::Mutation) => true,
@@ -110,13 +128,13 @@ async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    if sse::is_wanted(headers) {
-        return sse::respond(endpoint, prepared, caller.viewer.as_ref(), grant);
+    let (as_events, as_parts) = (sse::is_wanted(headers), multipart::is_meant(headers, &prepared));
+    if !as_events && !as_parts {
+        return send(endpoint, media, execute(endpoint, prepared.request).await);
     }
-    if multipart::is_meant(headers, &prepared) {
-        return multipart::respond(endpoint, prepared, caller.viewer.as_ref(), grant);
-    }
-    send(media, execute(endpoint, prepared.request).await)
+    let Some(seat) = endpoint.stream_seat(&caller) else { return too_many_streams(media, endpoint) };
+    let respond = if as_events { sse::respond } else { multipart::respond };
+    respond(endpoint, prepared, caller.viewer.as_ref(), grant, seat)
 }
 
 /// Who asks, and what lets that person in.
@@ -151,43 +169,45 @@ pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }
 
-fn send(media: Media, answer: Answer) -> Response {
+fn send(endpoint: &Endpoint, media: Media, answer: Answer) -> Response {
+    let status = status(&answer, media, endpoint.policy.statuses);
     let fault = match &answer {
-        Answer::Executed(_) => return respond(media, StatusCode::OK, answer),
-        Answer::Rejected(rejection) => rejection.fault,
-    };
-    let status = match (fault, media) {
-        (_, Media::Json) | (Fault::NotPersisted, _) => StatusCode::OK,
-        (Fault::Syntax | Fault::Invalid, Media::GraphQl) => StatusCode::BAD_REQUEST,
-        (Fault::RateLimited(_), Media::GraphQl) => StatusCode::TOO_MANY_REQUESTS,
-        (Fault::Timeout, Media::GraphQl) => StatusCode::GATEWAY_TIMEOUT,
-        (Fault::TooSlow, Media::GraphQl) => StatusCode::SERVICE_UNAVAILABLE,
-        (Fault::Internal, Media::GraphQl) => StatusCode::INTERNAL_SERVER_ERROR,
+        Answer::Executed { .. } => None,
+        Answer::Rejected(rejection) => Some(rejection.fault),
     };
     let mut response = respond(media, status, answer);
     match fault {
-        Fault::NotPersisted => {
+        Some(Fault::NotPersisted) => {
             // The next request brings the document: nobody must keep this answer.
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         }
-        Fault::RateLimited(wait) => {
+        Some(Fault::RateLimited(wait)) => {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
         }
-        Fault::Syntax | Fault::Invalid | Fault::Timeout | Fault::TooSlow | Fault::Internal => {}
+        _ => {}
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
 
 /// What an answer is sent as; for a stream, what its refusal is sent as.
-fn accepted(headers: &HeaderMap) -> Option<Media> {
+fn accepted(headers: &HeaderMap, endpoint: &Endpoint) -> Option<Media> {
     if sse::is_wanted(headers) {
         return Some(Media::Json);
     }
-    Media::of(headers).or_else(|| multipart::is_taken(headers).then_some(Media::Json))
+    Media::of(headers, endpoint.policy.statuses).or_else(|| multipart::is_taken(headers).then_some(Media::Json))
 }
 
 pub(super) fn respond(media: Media, status: StatusCode, answer: Answer) -> Response {
     (status, [(CONTENT_TYPE, media.content_type())], answer.into_body()).into_response()
+}
+
+/// What somebody is told who has too many streams open. Closing one helps, and so does coming back later.
+pub(super) fn too_many_streams(media: Media, endpoint: &Endpoint) -> Response {
+    let message = format!("at most {} streams of one viewer are open at a time", endpoint.limits.streams_per_viewer);
+    refusal(media, StatusCode::TOO_MANY_REQUESTS, coded(code::TOO_MANY_STREAMS, message))
 }
 
 fn refusal(media: Media, status: StatusCode, error: async_graphql::Error) -> Response {
@@ -195,7 +215,7 @@ fn refusal(media: Media, status: StatusCode, error: async_graphql::Error) -> Res
 }
 
 fn bad_request(media: Media, message: String) -> Response {
-    refusal(media, StatusCode::BAD_REQUEST, coded("BAD_REQUEST", message))
+    refusal(media, StatusCode::BAD_REQUEST, coded(code::BAD_REQUEST, message))
 }
 
 fn not_acceptable() -> Response {

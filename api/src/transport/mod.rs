@@ -2,6 +2,7 @@
 //! library's, what goes over the wire is ours.
 
 mod answer;
+mod batch;
 mod budget;
 mod check;
 mod cut_off;
@@ -13,12 +14,15 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod operation;
+mod origin;
 mod protocol;
 mod running;
 mod seats;
 mod socket;
 mod sse;
+mod status;
 mod tokens;
+mod trusted;
 mod variables;
 mod websocket;
 
@@ -27,6 +31,7 @@ use std::sync::Arc;
 use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::response::Html;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
@@ -34,12 +39,15 @@ use tokio_util::sync::CancellationToken;
 use budget::Budget;
 use check::Checker;
 use documents::Documents;
-use seats::Seats;
+use operation::Caller;
+use seats::{Seat, Seats};
+pub use trusted::{ManifestError, TrustedDocuments};
 
 use crate::auth::Auth;
 use crate::fanout::Fanout;
 use crate::graphql::VoiceSchema;
 use crate::limits::Limits;
+use crate::policy::Policy;
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -50,38 +58,60 @@ pub(crate) struct Endpoint {
     budget: Arc<Budget>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
+    policy: Arc<Policy>,
     fanout: Fanout,
+    /// Sockets.
     seats: Seats,
+    /// Event streams and multipart answers.
+    streams: Seats,
     /// Sockets are closed, to be resumed elsewhere, when it fires.
     shutdown: CancellationToken,
 }
 
 impl Endpoint {
     /// An endpoint of a schema in the mode that leaves the rules of the language to the endpoint.
-    pub(crate) fn new(schema: VoiceSchema, auth: Auth, limits: Limits, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        schema: VoiceSchema,
+        auth: Auth,
+        limits: Limits,
+        policy: Policy,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             schema,
-            checker: Arc::new(Checker::new(&limits)),
+            checker: Arc::new(Checker::new(&limits, !policy.production)),
             documents: Arc::new(Documents::new(&limits)),
             budget: Arc::new(Budget::new(&limits)),
             auth: Arc::new(auth),
             limits: Arc::new(limits),
+            policy: Arc::new(policy),
             fanout: Fanout::default(),
             seats: Seats::default(),
+            streams: Seats::default(),
             shutdown,
         }
     }
+
+    /// A seat for another stream of a caller.
+    fn stream_seat(&self, caller: &Caller) -> Option<Seat> {
+        let viewer = caller.viewer.as_ref().map(|viewer| viewer.user.id);
+        self.streams.take(viewer, self.limits.streams_per_viewer)
+    }
 }
 
-/// `/graphql` (GET, POST, WebSocket), `/graphiql`, and the dashboard as plain events.
+/// `/graphql` (GET, POST, WebSocket), `/graphiql` unless in production, and the dashboard as plain events.
 pub(crate) fn router(endpoint: Endpoint) -> Router {
-    Router::new()
+    let mut router = Router::new()
         .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
-        .route("/graphiql", get(graphiql))
         .route("/events/dashboard", get(dashboard_feed::feed))
         .route("/events/ticket", post(dashboard_feed::ticket))
+        .layer(map_response(origin::harmless))
         .layer(DefaultBodyLimit::max(endpoint.limits.body_bytes))
-        .with_state(endpoint)
+        .layer(origin::shared(&endpoint.policy.origins));
+    if !endpoint.policy.production {
+        router = router.route("/graphiql", get(graphiql));
+    }
+    router.with_state(endpoint)
 }
 
 async fn graphiql() -> Html<String> {

@@ -24,6 +24,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::answer::Fault;
 use super::cut_off::{CutOff, cut_off};
 use super::operation::{Answer, Prepared};
+use super::seats::Seat;
 use super::{Endpoint, running};
 use crate::auth::{Grant, Viewer};
 use crate::error::{unauthenticated, unavailable};
@@ -66,12 +67,13 @@ pub(super) fn respond(
     prepared: Prepared,
     viewer: Option<&Viewer>,
     grant: Option<Grant>,
+    seat: Seat,
 ) -> Response {
     let mut heartbeat = interval(endpoint.limits.heartbeat_every);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let parts = Parts {
         answers: running::answers(endpoint, prepared, viewer).boxed(),
-        cut_off: cut_off(endpoint.clone(), grant).boxed(),
+        cut_off: cut_off(endpoint.clone(), grant, seat).boxed(),
         heartbeat,
         next: Next::Begin,
     };

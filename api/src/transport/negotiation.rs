@@ -3,6 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
+use crate::policy::Statuses;
+
 /// A media type for answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {
@@ -14,17 +16,22 @@ pub(super) enum Media {
 
 impl Media {
     /// The type the client likes best; `None`: it takes neither.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn of(headers: &HeaderMap, statuses: Statuses) -> Option<Self> {
+        let whichever = match statuses {
+            Statuses::Audited => Self::Json,
+            Statuses::Draft => Self::GraphQl,
+        };
         let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
         if values.peek().is_none() {
-            return Some(Self::Json);
+            return Some(whichever);
         }
         let mut best: Option<(Self, f32)> = None;
         for range in values.flat_map(|value| value.split(',')) {
             let mut parts = range.split(';').map(str::trim);
             let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                 "application/graphql-response+json" => Self::GraphQl,
-                "application/json" | "application/*" | "*/*" => Self::Json,
+                "application/json" => Self::Json,
+                "application/*" | "*/*" => whichever,
                 _ => continue,
             };
             let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
@@ -67,7 +74,10 @@ mod tests {
             if let Some(accept) = accept {
                 headers.insert(ACCEPT, HeaderValue::from_static(accept));
             }
-            assert_eq!(Media::of(&headers), expected, "{accept:?}");
+            assert_eq!(Media::of(&headers, Statuses::Audited), expected, "{accept:?}");
+            let open = matches!(accept, None | Some("*/*"));
+            let expected = if open { Some(Media::GraphQl) } else { expected };
+            assert_eq!(Media::of(&headers, Statuses::Draft), expected, "{accept:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Name, Positioned, Request, Variables};
+use domain::permission::Role;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -16,8 +17,9 @@ use super::Endpoint;
 pub(super) use super::answer::Answer;
 use super::answer::Fault;
 use super::budget::Purse;
-use super::documents::{Document, cap, hash, hash_from_hex, not_persisted};
+use super::documents::{Document, Hash, cap, hash, hash_from_hex, not_persisted, not_trusted};
 use super::hollow::{self, Marked};
+use super::trusted::PREFIX;
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
 use crate::error::{beyond_limit, code, coded, internal, rate_limited, timed_out};
@@ -38,6 +40,10 @@ impl Caller {
     /// Where the caller's points are counted.
     pub(super) fn purse(&self) -> Purse {
         self.viewer.as_ref().map_or_else(|| Purse::of(self.address), |viewer| Purse::User(viewer.user.id))
+    }
+
+    fn is_administrator(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.user.role == Role::Admin)
     }
 }
 
@@ -98,9 +104,18 @@ fn changes(request: &Request) -> bool {
 /// Reads the parameters `query`, `operationName`, `variables` and `extensions`; finds or reads the document; holds the
 /// operation against every limit and takes its points.
 pub(super) fn prepare(endpoint: &Endpoint, parameters: Value, caller: &Caller) -> Result<Prepared, Refused> {
+    admit(endpoint, parameters, caller, caller.is_administrator())
+}
+
+/// The same for a document of ours, which needs nobody's trust.
+pub(super) fn prepare_ours(endpoint: &Endpoint, parameters: Value, caller: &Caller) -> Result<Prepared, Refused> {
+    admit(endpoint, parameters, caller, true)
+}
+
+fn admit(endpoint: &Endpoint, parameters: Value, caller: &Caller, anything: bool) -> Result<Prepared, Refused> {
     let parameters = Parameters::read(parameters).map_err(Refused::Parameters)?;
     let purse = caller.purse();
-    let prepared = find(endpoint, &parameters).and_then(|document| choose(endpoint, &document, parameters));
+    let prepared = find(endpoint, &parameters, anything).and_then(|document| choose(endpoint, &document, parameters));
     // Reading what is then refused is work, too.
     let points = prepared.as_ref().map_or(1, |(_, points)| *points);
     if let Err(wait) = endpoint.budget.spend(purse, points) {
@@ -119,7 +134,7 @@ pub(super) fn prepare(endpoint: &Endpoint, parameters: Value, caller: &Caller) -
 
 struct Parameters {
     query: Option<String>,
-    /// `sha256Hash` of `extensions.persistedQuery`.
+    /// What names the document: `documentId`, or `sha256Hash` of `extensions.persistedQuery`.
     persisted: Option<String>,
     operation_name: Option<String>,
     variables: Variables,
@@ -143,6 +158,11 @@ impl Parameters {
             },
             Some(_) => return wrong("extensions must be an object"),
         };
+        let persisted = match parameters.remove("documentId") {
+            None | Some(Value::Null) => persisted,
+            Some(Value::String(id)) => Some(id),
+            Some(_) => return wrong("documentId must be a string"),
+        };
         let query = match parameters.remove("query") {
             Some(Value::String(query)) if persisted.is_none() || !query.is_empty() => Some(query),
             None | Some(Value::Null | Value::String(_)) if persisted.is_some() => None,
@@ -162,11 +182,18 @@ impl Parameters {
     }
 }
 
-/// The document that is meant, read once and kept.
-fn find(endpoint: &Endpoint, parameters: &Parameters) -> Result<Arc<Document>, Answer> {
-    let claimed = parameters.persisted.as_deref().map(hash_from_hex);
+/// The document that is meant, read once and kept; `anything`: not only one that is trusted.
+fn find(endpoint: &Endpoint, parameters: &Parameters, anything: bool) -> Result<Arc<Document>, Answer> {
+    let trusted = endpoint.policy.trusted.as_ref();
+    let anything = anything || trusted.is_none();
+    let named = |id: &String| hash_from_hex(id.strip_prefix(PREFIX).unwrap_or(id)).or_else(|| trusted?.hash_of(id));
+    let claimed = parameters.persisted.as_ref().map(named);
+    let kept = |hash: &Hash| {
+        let trusted = trusted.and_then(|trusted| trusted.get(hash));
+        trusted.or_else(|| if anything { endpoint.documents.get(hash) } else { None })
+    };
     let Some(text) = &parameters.query else {
-        let known = claimed.flatten().and_then(|hash| endpoint.documents.get(&hash));
+        let known = claimed.flatten().and_then(|hash| kept(&hash));
         return known.ok_or_else(|| Answer::rejected_as(Fault::NotPersisted, not_persisted()));
     };
     let hash = hash(text);
@@ -174,8 +201,11 @@ fn find(endpoint: &Endpoint, parameters: &Parameters) -> Result<Arc<Document>, A
         let error = coded(code::PERSISTED_QUERY_HASH_MISMATCH, "the hash is not the document's");
         return Err(Answer::rejected(error));
     }
-    if let Some(known) = endpoint.documents.get(&hash) {
+    if let Some(known) = kept(&hash) {
         return Ok(known);
+    }
+    if !anything {
+        return Err(Answer::rejected(not_trusted()));
     }
     let document = Arc::new(Document::read(text.clone(), &endpoint.limits, &endpoint.checker)?);
     endpoint.documents.put(hash, Arc::clone(&document));

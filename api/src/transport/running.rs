@@ -32,7 +32,7 @@ fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane:
         lane.spawn(async move {
             match execute(&endpoint, request).await {
                 Answer::Rejected(errors) => filled.finish(Ending::Errors(errors.into())),
-                Answer::Executed(body) => {
+                Answer::Executed { body, .. } => {
                     filled.push(Arc::new(Frame { body, shown: Shown::default() })).await;
                     filled.finish(Ending::Complete);
                 }
@@ -57,7 +57,7 @@ fn frames(
         let unexecuted = std::mem::take(&mut first) && no_stream;
         match if unexecuted { Answer::unexecuted(response) } else { Answer::of(response) } {
             Answer::Rejected(errors) => Err(errors.into()),
-            Answer::Executed(body) => Ok(Frame { body, shown: track.shown() }),
+            Answer::Executed { body, .. } => Ok(Frame { body, shown: track.shown() }),
         }
     };
     // What a resolver that panicked has left behind is its own, and nothing is asked of it any more.
@@ -111,7 +111,7 @@ pub(super) fn tracked(
         let open = open?;
         // One at a time: what is not taken yet can still be replaced by something newer.
         match open.0.take(1).await.into_iter().next()? {
-            Out::Next(_, frame) => Some((Answer::Executed(frame.body.clone()), Some(open))),
+            Out::Next(_, frame) => Some((Answer::Executed { body: frame.body.clone(), partial: false }, Some(open))),
             Out::Last(_, Ending::Errors(errors)) => Some((Answer::rejection(errors), None)),
             Out::Last(_, Ending::TooSlow) => Some((too_slow(), None)),
             Out::Last(_, Ending::Complete) | Out::Control(_) => None,

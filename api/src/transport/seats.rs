@@ -1,25 +1,25 @@
-//! How many sockets a viewer has open on this node.
+//! How many sockets, and how many streams, a viewer has open on this node.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-/// Sockets by viewer; all that nobody is signed in on count as one viewer's.
+/// Open ones by viewer; all that nobody is signed in on count as one viewer's.
 type Taken = HashMap<Option<Uuid>, usize>;
 
-/// Counts the sockets of each viewer. Cheap to clone.
+/// Counts what each viewer has open. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Seats(Arc<Mutex<Taken>>);
 
-/// A socket that counts; free when dropped.
+/// One that counts; free when dropped.
 pub(super) struct Seat {
     seats: Seats,
     viewer: Option<Uuid>,
 }
 
 impl Seats {
-    /// A seat for another socket, if the viewer has fewer than these many.
+    /// A seat for another one, if the viewer has fewer than these many.
     pub(super) fn take(&self, viewer: Option<Uuid>, most: usize) -> Option<Seat> {
         let mut taken = self.lock();
         let count = taken.entry(viewer).or_default();

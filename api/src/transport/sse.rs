@@ -11,6 +11,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 
 use super::cut_off::cut_off;
 use super::operation::{Answer, Prepared};
+use super::seats::Seat;
 use super::{Endpoint, running};
 use crate::auth::{Grant, Viewer};
 
@@ -28,10 +29,11 @@ pub(super) fn respond(
     prepared: Prepared,
     viewer: Option<&Viewer>,
     grant: Option<Grant>,
+    seat: Seat,
 ) -> Response {
     let responses = running::answers(endpoint, prepared, viewer);
     // A stream that is cut off ends without `complete`: the client comes back, and learns then what is wrong.
-    let told = responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), grant));
+    let told = responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), grant, seat));
     stream(told, endpoint)
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::operation::Caller;
 use super::protocol::SUBPROTOCOL;
-use super::{Endpoint, http, socket};
+use super::{Endpoint, http, origin, socket};
 use crate::graphql::TraceParent;
 
 /// What is read from a socket at once, in bytes: allocated for each socket, and most of what clients say is short.
@@ -33,6 +33,9 @@ pub(super) async fn upgrade_or_get(
         Err(rejection) if asks => return rejection.into_response(),
         Err(_) => return http::get(State(endpoint), extensions, headers, parameters).await,
     };
+    if !origin::may_connect(&headers, &endpoint.policy.origins) {
+        return origin::refused();
+    }
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let authorization = header(AUTHORIZATION.as_str());
     let address = http::address(&extensions);

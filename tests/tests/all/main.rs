@@ -9,6 +9,7 @@ mod event_store;
 mod feed;
 mod limits;
 mod main_job;
+mod policy;
 mod projector;
 mod read_models;
 mod rebuild;

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::documents;
+
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Pause before a request is sent again; doubled each time up to the maximum.
@@ -78,9 +80,8 @@ impl Client {
     }
 
     async fn renew(&self) -> Result<()> {
-        let login = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }";
         let input = json!({ "input": { "email": self.email, "password": self.password } });
-        let data = self.persist(login, &input, false).await?;
+        let data = self.persist(documents::SIGN_IN, &input, false).await?;
         *self.token.write().await = data["login"]["accessToken"].as_str().unwrap_or_default().to_owned();
         Ok(())
     }
@@ -93,10 +94,7 @@ impl Client {
         command_id: Uuid,
         mut input: Value,
     ) -> Result<Done> {
-        let document = format!(
-            "mutation ($input: {input_type}!) {{ {mutation}(input: $input) {{ __typename
-               ... on CommandAccepted {{ alreadyApplied }} ... on CommandRefused {{ rule }} }} }}"
-        );
+        let document = documents::command(mutation, input_type);
         input["commandId"] = json!(command_id);
         let data = self.persist(&document, &json!({ "input": input }), true).await?;
         let result = &data[mutation];
@@ -115,10 +113,9 @@ impl Client {
 
     /// Whether there is a call, by the log.
     pub(crate) async fn knows(&self, call_id: Uuid) -> Result<bool> {
-        let document = "query ($id: UUID!) { callHistory(callId: $id, first: 1) { edges { cursor } } }";
         let mut trouble = Trouble::new();
         loop {
-            match self.send(document, &json!({ "id": call_id }), true).await {
+            match self.send(documents::KNOWS, &json!({ "id": call_id }), true).await {
                 Ok(_) => return Ok(true),
                 Err(Failure::NotFound(_)) => return Ok(false),
                 Err(failure) => self.recover(failure, &mut trouble).await?,

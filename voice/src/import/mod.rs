@@ -4,6 +4,7 @@
 
 mod client;
 mod conversation;
+mod documents;
 mod player;
 mod progress;
 
@@ -19,6 +20,7 @@ use crate::config::PaceArgs;
 use crate::terminal::say;
 use client::Client;
 pub(crate) use conversation::{Conversation, read};
+pub(crate) use documents::all as documents;
 use player::{Seat, Stage};
 use progress::Progress;
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::client::{Client, Done};
 use super::conversation::{Conversation, Speaker, Turn};
+use super::documents;
 use super::progress::Progress;
 
 /// How long an agent lets it ring, in milliseconds of the conversation.
@@ -155,8 +156,7 @@ impl Player<'_> {
                 let input = json!({
                     "callId": self.call_id, "speaker": speaker, "beginMs": turn.begin_ms, "text": heard,
                 });
-                let document = "mutation ($input: PublishInterimInput!) { publishInterimTranscript(input: $input) }";
-                self.stage.client.mention(document, &json!({ "input": input })).await;
+                self.stage.client.mention(documents::INTERIM, &json!({ "input": input })).await;
             }
         }
         self.clock.wait_until(turn.end_ms, self.stage).await?;

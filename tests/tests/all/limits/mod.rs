@@ -1,5 +1,6 @@
 //! What one client may ask for: each limit is taken at its value and refused one past it, before anything is executed.
 
+mod batch;
 mod cost;
 mod failure;
 mod persisted;

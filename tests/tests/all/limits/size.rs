@@ -71,6 +71,37 @@ async fn documents_that_are_made_to_hurt_are_refused() {
 }
 
 #[tokio::test]
+async fn a_page_is_as_long_as_the_installation_allows() {
+    let bounded = Bounded::new(Limits { page_size: 60, ..Limits::default() }).await;
+    let call =
+        json!({ "callId": uuid::Uuid::now_v7(), "direction": "INBOUND", "from": "+14155552671", "to": "+14155550100" });
+    let at_least = bounded.client.accepted("initiateCall", call).await;
+    for (document, reason) in [
+        ("query ($n: Int!, $p: Position!) { calls(first: $n, atLeast: $p) { nodes { state } } }", "PAGE_SIZE"),
+        ("query ($n: Int!, $p: Position!) { calls(last: $n, atLeast: $p) { nodes { state } } }", "PAGE_SIZE"),
+        (
+            "query ($n: Int!, $p: Position!) { calls(atLeast: $p) { nodes { transcript(last: $n) { text } } } }",
+            "PAGE_SIZE",
+        ),
+        (
+            "query ($n: Int!, $p: Position!) { calls(atLeast: $p) { nodes { history(first: $n) { nodes { type } } } } }",
+            "PAGE_SIZE",
+        ),
+    ] {
+        let data = bounded.client.query(document, json!({ "n": 60, "p": at_least })).await;
+        assert!(data["calls"]["nodes"][0].is_object(), "{document}: {data}");
+        let refusal = bounded.client.refused(document, json!({ "n": 61, "p": at_least })).await;
+        assert_eq!(refusal.words(), ("BAD_USER_INPUT", reason), "{document}");
+    }
+    let nodes = |count: usize| json!({ "ids": vec!["unknown"; count] });
+    let document = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    assert_eq!(bounded.client.query(document, nodes(60)).await["nodes"].as_array().unwrap().len(), 60);
+    let refusal = bounded.client.refused(document, nodes(61)).await;
+    assert_eq!(refusal.words(), ("BAD_USER_INPUT", "TOO_MANY_IDS"));
+    bounded.server.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_and_errors() {
     let bounded = Bounded::new(Limits { body_bytes: 1_000, errors: 3, ..Limits::default() }).await;
     let body = |bytes: usize| {

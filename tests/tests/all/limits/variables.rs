@@ -35,6 +35,40 @@ async fn a_wrong_variable_is_found_before_the_first_mutation_is_done() {
 }
 
 #[tokio::test]
+async fn a_scalar_that_is_none_is_found_before_anything_is_done() {
+    let bounded = Bounded::new(Limits::default()).await;
+    let call_id = Uuid::now_v7();
+    let first = json!({ "callId": call_id, "direction": "INBOUND", "from": "+14155552671", "to": "+14155550100" });
+    let document = "mutation ($first: InitiateCallInput!, $other: UUID!) {
+        initiateCall(input: $first) { __typename } holdCall(input: { callId: $other }) { __typename } }";
+    for wrong in [json!("not a UUID"), json!(7), json!([call_id]), json!({})] {
+        let body = json!({ "query": document, "variables": { "first": first, "other": wrong } });
+        let (status, _, answer) = posted(&bounded.client, &body).await;
+        assert_eq!((status, Refusal::of(&answer).code.as_str()), (400, "BAD_USER_INPUT"), "{wrong}: {answer}");
+        assert!(answer.get("data").is_none(), "{wrong}");
+    }
+    for (document, variables) in [
+        (
+            "query ($at: DateTime) { calls(filter: { initiatedFrom: $at }) { nodes { state } } }",
+            json!({ "at": "yesterday" }),
+        ),
+        ("query ($at: DateTime) { calls(filter: { initiatedFrom: $at }) { nodes { state } } }", json!({ "at": 1 })),
+        ("query ($p: Position) { calls(atLeast: $p) { nodes { state } } }", json!({ "p": -1 })),
+        ("query ($p: Position) { calls(atLeast: $p) { nodes { state } } }", json!({ "p": 1.5 })),
+    ] {
+        let (status, _, answer) = posted(&bounded.client, &json!({ "query": document, "variables": variables })).await;
+        assert_eq!((status, Refusal::of(&answer).code.as_str()), (400, "BAD_USER_INPUT"), "{variables}: {answer}");
+        assert!(answer.get("data").is_none(), "{variables}");
+    }
+    // Written into the document, it is the document that is not valid.
+    let literal = json!({ "query": "mutation { holdCall(input: { callId: \"x\" }) { __typename } }" });
+    let (status, _, answer) = posted(&bounded.client, &literal).await;
+    assert_eq!((status, Refusal::of(&answer).code.as_str()), (400, "GRAPHQL_VALIDATION_FAILED"), "{answer}");
+    bounded.client.accepted("initiateCall", first).await;
+    bounded.server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_left_out_takes_its_default() {
     let bounded = Bounded::new(Limits::default()).await;
     let client = &bounded.client;

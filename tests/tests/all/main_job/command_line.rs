@@ -44,9 +44,34 @@ async fn values_that_make_no_sense_are_refused_before_anything_is_done() {
     refused(&up(&["--database-connections", "11"]), &[], 2, "11 is not in 12..=1000").await;
     refused(&up(&["--time-zone", "Mars/Olympus"]), &[], 2, "--time-zone").await;
     refused(&["up", "--listen", "nowhere"], &[], 2, "--listen").await;
+    refused(&up(&["--limit", "speed=1"]), &[], 2, "there is no limit \"speed\"; there are body-bytes").await;
+    refused(&up(&["--limit", "depth=0"]), &[], 2, "depth is a whole number from 1 to 100").await;
+    refused(&up(&["--limit", "depth"]), &[], 2, "NAME=N is needed").await;
+    refused(&up(&[]), &[("VOICE_LIMITS", "depth=5,batch=-1")], 2, "batch is a whole number from 1 to 1000").await;
+    refused(&up(&["--allowed-origins", "desk.example.com"]), &[], 2, "an origin is http:// or https://").await;
+    refused(&up(&["--status-codes", "mine"]), &[], 2, "possible values: audited, draft").await;
+    refused(&up(&["--trusted-documents", "/nowhere.json"]), &[], 1, "reading /nowhere.json").await;
     refused(&["migrate"], &[], 2, "--database-url <URL>").await;
     refused(&["replay", "42"], &[], 2, "invalid value '42'").await;
     refused(&["relay", "--from", "0"], &[], 2, "0 is not in 1..").await;
+}
+
+#[tokio::test]
+async fn a_manifest_is_read_before_anything_is_done() {
+    let world = World::new().await;
+    let manifest = world.path("manifest.json");
+    for (text, says) in [
+        ("[]", "this is no manifest"),
+        (r#"{"a": "{ nothing }"}"#, "the document a can't be executed"),
+        (r#"{"version": 2, "operations": []}"#, "its version is 2"),
+    ] {
+        std::fs::write(&manifest, text).unwrap();
+        refused(&["up", "--listen", "127.0.0.1:0", "--trusted-documents", &manifest], &[], 1, says).await;
+    }
+    let help = Voice::run(&["up", "--help"], &[]).await.output.join("\n");
+    for limit in ["body-bytes", "batch", "page-size", "cost", "sockets-per-viewer", "streams-per-viewer"] {
+        assert!(help.lines().any(|line| line.trim().starts_with(limit)), "{limit}: {help}");
+    }
 }
 
 #[tokio::test]
