@@ -27,10 +27,10 @@ pub(super) fn refusal(operations: &[Value], most: usize) -> Option<async_graphql
 pub(super) async fn answer(endpoint: &Endpoint, media: Media, caller: &Caller, operations: Vec<Value>) -> Response {
     let answers = operations.into_iter().map(async |parameters| {
         let answer = match prepare(endpoint, parameters, caller) {
-            Ok(prepared) if prepared.kind == Some(OperationType::Subscription) => {
+            Ok(prepared) if prepared.kind == OperationType::Subscription => {
                 Answer::rejected(coded(code::BAD_REQUEST, "a subscription can't be part of a list"))
             }
-            Ok(prepared) => execute(endpoint, prepared.request).await,
+            Ok(prepared) => execute(endpoint, prepared).await,
             Err(Refused::Parameters(message)) => Answer::rejected(coded(code::BAD_REQUEST, message)),
             Err(Refused::Document(answer)) => answer,
         };

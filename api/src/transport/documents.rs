@@ -1,17 +1,20 @@
 //! Documents that were parsed, measured and validated once, found again by their hash: also the automatic persisted
 //! queries of Apollo clients, which send the hash alone.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
-use async_graphql::{Error, ServerError};
+use async_graphql::{Error, Name, Request, ServerError, Variables};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
 use super::answer::Answer;
 use super::check::Checker;
+use super::complete::Finish;
 use super::measure::{Measures, Unmeasured};
+use super::operation::Prepared;
 use super::tokens::{self, TooLarge};
 use crate::error::{beyond_limit, code, coded};
 use crate::limits::Limits;
@@ -23,6 +26,26 @@ pub(super) type Hash = [u8; 32];
 pub(super) struct Document {
     pub(super) text: String,
     pub(super) parsed: ExecutableDocument,
+    /// Operations without variables, which come out the same each time.
+    chosen: Mutex<HashMap<Option<Name>, Arc<Chosen>>>,
+}
+
+/// An operation that keeps every limit, ready to be executed.
+pub(super) struct Chosen {
+    pub(super) document: ExecutableDocument,
+    pub(super) kind: OperationType,
+    pub(super) points: usize,
+    pub(super) finish: Arc<Finish>,
+}
+
+impl Chosen {
+    /// For one execution.
+    pub(super) fn prepare(&self, document: &Document, name: Option<&Name>, variables: Variables) -> Prepared {
+        let mut request = Request::new(document.text.clone()).variables(variables);
+        request.operation_name = name.map(ToString::to_string);
+        request.set_parsed_query(self.document.clone());
+        Prepared { request, kind: self.kind, finish: Arc::clone(&self.finish) }
+    }
 }
 
 impl Document {
@@ -58,7 +81,17 @@ impl Document {
             cap(&mut errors, limits.errors);
             Answer::errors(&errors)
         })?;
-        Ok(Self { text, parsed })
+        Ok(Self { text, parsed, chosen: Mutex::default() })
+    }
+
+    /// An operation that was kept.
+    pub(super) fn chosen(&self, name: Option<&Name>) -> Option<Arc<Chosen>> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).get(&name.cloned()).cloned()
+    }
+
+    /// Keeps an operation. There are not more than the document has, whose size is bound.
+    pub(super) fn keep(&self, name: Option<Name>, chosen: Chosen) {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(chosen));
     }
 }
 
@@ -163,7 +196,7 @@ mod tests {
 
     fn document(text: &str) -> Arc<Document> {
         let parsed = parse_query("{ a }").unwrap_or_else(|error| panic!("{error}"));
-        Arc::new(Document { text: text.to_owned(), parsed })
+        Arc::new(Document { text: text.to_owned(), parsed, chosen: Mutex::default() })
     }
 
     #[test]

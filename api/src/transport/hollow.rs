@@ -11,9 +11,6 @@ use async_graphql::{Name, Positioned, Value};
 /// No name of the language: those have letters, digits and underscores.
 const MARK: &str = "\0";
 
-/// Told to who executes a request whose answer has marks.
-pub(super) struct Marked;
-
 /// Marks what may come out empty; false: there is no such thing in the document.
 pub(super) fn mark(document: &mut ExecutableDocument) -> bool {
     let mut marked = false;

@@ -118,9 +118,9 @@ async fn answer(
         Err(Refused::Document(answer)) => return send(endpoint, media, answer),
     };
     let changes = match prepared.kind {
-        Some(OperationType::Mutation) => true,
-        Some(OperationType::Subscription) => !sse::is_wanted(headers) && !multipart::is_taken(headers),
-        Some(OperationType::Query) | None => false,
+        OperationType::Mutation => true,
+        OperationType::Subscription => !sse::is_wanted(headers) && !multipart::is_taken(headers),
+        OperationType::Query => false,
     };
     if method == Method::Get && changes {
         let error = coded("METHOD_NOT_ALLOWED", "only queries can be sent by GET, and subscriptions as streams");
@@ -130,7 +130,7 @@ async fn answer(
     }
     let (as_events, as_parts) = (sse::is_wanted(headers), multipart::is_meant(headers, &prepared));
     if !as_events && !as_parts {
-        return send(endpoint, media, execute(endpoint, prepared.request).await);
+        return send(endpoint, media, execute(endpoint, prepared).await);
     }
     let Some(seat) = endpoint.stream_seat(&caller) else { return too_many_streams(media, endpoint) };
     let respond = if as_events { sse::respond } else { multipart::respond };

@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod budget;
 mod check;
+mod complete;
 mod cut_off;
 mod dashboard_feed;
 mod documents;
@@ -18,6 +19,7 @@ mod origin;
 mod protocol;
 mod running;
 mod seats;
+mod shapes;
 mod socket;
 mod sse;
 mod status;
@@ -41,6 +43,7 @@ use check::Checker;
 use documents::Documents;
 use operation::Caller;
 use seats::{Seat, Seats};
+use shapes::Shapes;
 pub use trusted::{ManifestError, TrustedDocuments};
 
 use crate::auth::Auth;
@@ -54,6 +57,7 @@ use crate::policy::Policy;
 pub(crate) struct Endpoint {
     schema: VoiceSchema,
     checker: Arc<Checker>,
+    shapes: Arc<Shapes>,
     documents: Arc<Documents>,
     budget: Arc<Budget>,
     auth: Arc<Auth>,
@@ -78,6 +82,7 @@ impl Endpoint {
         shutdown: CancellationToken,
     ) -> Self {
         Self {
+            shapes: Arc::new(Shapes::of(&schema.sdl())),
             schema,
             checker: Arc::new(Checker::new(&limits, !policy.production)),
             documents: Arc::new(Documents::new(&limits)),

@@ -58,7 +58,7 @@ pub(super) fn is_taken(headers: &HeaderMap) -> bool {
 
 /// Whether an operation is answered so: subscriptions are, everything else has one answer and is sent as JSON.
 pub(super) fn is_meant(headers: &HeaderMap, prepared: &Prepared) -> bool {
-    prepared.kind == Some(OperationType::Subscription) && is_taken(headers)
+    prepared.kind == OperationType::Subscription && is_taken(headers)
 }
 
 /// Executes a subscription as a multipart answer.

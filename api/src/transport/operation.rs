@@ -1,6 +1,5 @@
 //! What an operation is, whichever way it comes in.
 
-use std::any::TypeId;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -17,8 +16,9 @@ use super::Endpoint;
 pub(super) use super::answer::Answer;
 use super::answer::Fault;
 use super::budget::Purse;
-use super::documents::{Document, Hash, cap, hash, hash_from_hex, not_persisted, not_trusted};
-use super::hollow::{self, Marked};
+use super::complete::{Finish, Plan};
+use super::documents::{Chosen, Document, Hash, cap, hash, hash_from_hex, not_persisted, not_trusted};
+use super::hollow;
 use super::trusted::PREFIX;
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
@@ -51,8 +51,10 @@ impl Caller {
 pub(super) struct Prepared {
     /// For the executor, with the caller in its data.
     pub(super) request: Request,
-    /// What the chosen operation does; `None` when the document has no such operation, which the executor tells.
-    pub(super) kind: Option<OperationType>,
+    /// What the chosen operation does.
+    pub(super) kind: OperationType,
+    /// What remains to be done to its answers.
+    pub(super) finish: Arc<Finish>,
 }
 
 /// Why nothing is executed.
@@ -64,21 +66,19 @@ pub(super) enum Refused {
 }
 
 /// Executes a query or a mutation, within its time.
-pub(super) async fn execute(endpoint: &Endpoint, request: Request) -> Answer {
-    let (changes, marked) = (changes(&request), is_marked(&request));
+pub(super) async fn execute(endpoint: &Endpoint, prepared: Prepared) -> Answer {
+    let Prepared { request, kind, finish } = prepared;
     let most = endpoint.limits.execution_time;
     // What a resolver that panicked has left behind is its own: each operation has its own request.
     let executing = AssertUnwindSafe(endpoint.schema.execute(request)).catch_unwind();
     match timeout(most, executing).await {
         Ok(Ok(mut response)) => {
+            finish.apply(&mut response);
             cap(&mut response.errors, endpoint.limits.errors);
-            if marked {
-                hollow::unmark(&mut response.data);
-            }
             Answer::of(response)
         }
         Ok(Err(_)) => panicked(),
-        Err(_) => Answer::rejected(timed_out(most, changes)),
+        Err(_) => Answer::rejected(timed_out(most, kind == OperationType::Mutation)),
     }
 }
 
@@ -90,16 +90,6 @@ pub(super) fn panicked() -> Answer {
 #[derive(Debug, thiserror::Error)]
 #[error("a resolver panicked; what it said went to standard error")]
 struct Panicked;
-
-/// Whether the answer has marks that are to be taken out.
-pub(super) fn is_marked(request: &Request) -> bool {
-    request.data.contains_key(&TypeId::of::<Marked>())
-}
-
-fn changes(request: &Request) -> bool {
-    let kind = request.data.get(&TypeId::of::<OperationType>()).and_then(|kind| kind.downcast_ref());
-    kind == Some(&OperationType::Mutation)
-}
 
 /// Reads the parameters `query`, `operationName`, `variables` and `extensions`; finds or reads the document; holds the
 /// operation against every limit and takes its points.
@@ -221,6 +211,10 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
         };
         Answer::rejected(coded(code::OPERATION_RESOLUTION_FAILURE, message))
     })?;
+    let constant = operation.node.variable_definitions.is_empty();
+    if constant && let Some(chosen) = document.chosen(name) {
+        return Ok((chosen.prepare(document, name, Variables::default()), chosen.points));
+    }
     let kind = operation.node.ty;
     let mut operation = operation.clone();
     let variables = settle(&operation.node, parameters.variables)?;
@@ -242,20 +236,22 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     }
     let mut fragments = fragments;
     leave_out_omitted(&mut fragments, &mut operation, &variables);
+    let operation_node = operation.node.clone();
     let mut chosen = with(operation, fragments);
     let cost = endpoint.checker.cost(chosen.clone(), variables.clone(), name.cloned());
     let points = cost.map_err(|errors| Answer::errors(&errors))?;
     if points > endpoint.limits.complexity {
         return Err(Answer::rejected(beyond_limit("COST", endpoint.limits.complexity)));
     }
-    let mut request = Request::new(document.text.clone()).variables(variables).data(kind);
-    request.operation_name = name.map(ToString::to_string);
+    let plan = Plan::of(&chosen, &operation_node, &endpoint.shapes);
     // After everything was measured: what is added is ours.
-    if hollow::mark(&mut chosen) {
-        request = request.data(Marked);
+    let marked = hollow::mark(&mut chosen);
+    let chosen = Chosen { document: chosen, kind, points, finish: Arc::new(Finish { plan, marked }) };
+    let prepared = chosen.prepare(document, name, variables);
+    if constant {
+        document.keep(name.cloned(), chosen);
     }
-    request.set_parsed_query(chosen);
-    Ok((Prepared { request, kind: Some(kind) }, points))
+    Ok((prepared, points))
 }
 
 fn operation<'a>(

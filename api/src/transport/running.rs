@@ -8,8 +8,8 @@ use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::Endpoint;
-use super::hollow;
-use super::operation::{Answer, Prepared, execute, is_marked, panicked};
+use super::complete::Finish;
+use super::operation::{Answer, Prepared, execute, panicked};
 use crate::auth::Viewer;
 use crate::error::{code, coded};
 use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
@@ -21,16 +21,16 @@ pub(super) fn run(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewe
 }
 
 fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane, track: Arc<Track>) {
-    let Prepared { mut request, kind } = prepared;
     let (filled, endpoint) = (lane.clone(), endpoint.clone());
-    if kind == Some(OperationType::Subscription) {
-        let (key, marked) = (Key::of(&mut request, viewer), is_marked(&request));
+    if prepared.kind == OperationType::Subscription {
+        let Prepared { mut request, finish, .. } = prepared;
+        let key = Key::of(&mut request, viewer);
         let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
-        let source = Source::new(frames(responses, Arc::clone(&track), marked), track);
+        let source = Source::new(frames(responses, Arc::clone(&track), finish), track);
         lane.spawn(subscribe(source, key, endpoint.fanout, filled));
     } else {
         lane.spawn(async move {
-            match execute(&endpoint, request).await {
+            match execute(&endpoint, prepared).await {
                 Answer::Rejected(errors) => filled.finish(Ending::Errors(errors.into())),
                 Answer::Executed { body, .. } => {
                     filled.push(Arc::new(Frame { body, shown: Shown::default() })).await;
@@ -45,16 +45,16 @@ fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane:
 fn frames(
     responses: BoxStream<'static, Response>,
     track: Arc<Track>,
-    marked: bool,
+    finish: Arc<Finish>,
 ) -> BoxStream<'static, Result<Frame, String>> {
     let mut first = true;
     let frame = move |mut response: Response| {
-        if marked {
-            hollow::unmark(&mut response.data);
-        }
         // An event stream that could not be made has answered once, for its field, and is an operation not executed.
         let no_stream = matches!(response.data, async_graphql::Value::Null) && !response.errors.is_empty();
         let unexecuted = std::mem::take(&mut first) && no_stream;
+        if !unexecuted {
+            finish.apply(&mut response);
+        }
         match if unexecuted { Answer::unexecuted(response) } else { Answer::of(response) } {
             Answer::Rejected(errors) => Err(errors.into()),
             Answer::Executed { body, .. } => Ok(Frame { body, shown: track.shown() }),
@@ -146,7 +146,8 @@ mod tests {
             left -= 1;
             std::task::Poll::Ready(Some(Response::new(async_graphql::Value::from(true))))
         });
-        let frames: Vec<_> = frames(broken.boxed(), Arc::default(), false).take(2).collect().await;
+        let frames: Vec<_> =
+            frames(broken.boxed(), Arc::default(), Arc::new(Finish::nothing())).take(2).collect().await;
         assert!(frames[0].as_ref().is_ok_and(|frame| frame.body.contains("true")));
         assert!(frames[1].as_ref().is_err_and(|e| e.contains("INTERNAL_SERVER_ERROR") && !e.contains("secret")));
     }

@@ -3,6 +3,7 @@
 //! It folds the agents' own events, and of the calls those that give an agent a contact or take one away. It does not
 //! know the callers, the queues, or what came of a call.
 
+mod columns;
 mod fold;
 mod profile;
 mod query;

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, QueryBuilder};
 
 use super::{Activity, AgentView, Dimension, IntervalRow};
 use crate::models::Scroll;
-use crate::models::rows::{bounded, by_ids as rows_by_ids, unwrapped, word};
+use crate::models::rows::{bounded, unwrapped, word};
 
 /// Most agents the board shows.
 pub const BOARD_AGENTS_MAX: i64 = 10_000;
@@ -31,7 +31,17 @@ macro_rules! agent_json {
 }
 pub(super) use agent_json;
 
-const SELECT: &str = concat!("SELECT ", agent_json!("read."), " FROM read.agents a ");
+/// An agent in columns; capabilities and contacts, of which there are few or none, as lists in JSON.
+macro_rules! agent {
+    () => {
+        "a.*, (SELECT json_agg(json_build_object('name', b.name, 'level', b.level) ORDER BY b.name COLLATE \"C\")
+               FROM read.agent_capabilities b WHERE b.agent_id = a.agent_id) AS capabilities,
+         (SELECT json_agg(t ORDER BY t.began_at, t.call_id, t.leg)
+          FROM read.agent_contacts t WHERE t.agent_id = a.agent_id) AS contacts"
+    };
+}
+
+const SELECT: &str = concat!("SELECT ", agent!(), " FROM read.agents a ");
 
 /// Which agents are meant. What is `None` or empty does not choose.
 #[derive(Debug, Clone, Default)]
@@ -54,13 +64,11 @@ pub type AgentCursor = (Personal<String>, AgentId);
 pub async fn board(connection: &mut PgConnection, team: Option<&str>) -> Result<Vec<AgentView>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        agent_json!("read."),
+        agent!(),
         " FROM read.agents a WHERE a.activity <> 'signed_out' AND ($1::text IS NULL OR a.team = $1)",
         " ORDER BY a.team NULLS LAST, a.name, a.agent_id LIMIT $2"
     );
-    let rows: Vec<Json<AgentView>> =
-        sqlx::query_scalar(sql).bind(team).bind(BOARD_AGENTS_MAX).fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+    sqlx::query_as(sql).bind(team).bind(BOARD_AGENTS_MAX).fetch_all(connection).await
 }
 
 /// Agents by id, in no order; those that are not known are left out.
@@ -68,8 +76,8 @@ pub async fn board(connection: &mut PgConnection, team: Option<&str>) -> Result<
 /// # Errors
 /// The database refused.
 pub async fn by_ids(connection: &mut PgConnection, ids: &[AgentId]) -> Result<Vec<AgentView>, sqlx::Error> {
-    let sql = concat!("SELECT ", agent_json!("read."), " FROM read.agents a WHERE a.agent_id = ANY($1)");
-    rows_by_ids(connection, sql, ids).await
+    let sql = concat!("SELECT ", agent!(), " FROM read.agents a WHERE a.agent_id = ANY($1)");
+    sqlx::query_as(sql).bind(ids).fetch_all(connection).await
 }
 
 /// A page of the list of all agents, by name.
@@ -106,8 +114,7 @@ pub async fn page(
         Scroll::Backward => " ORDER BY a.name DESC, a.agent_id DESC LIMIT ",
     });
     query.push_bind(bounded(limit));
-    let rows: Vec<Json<AgentView>> = query.build_query_scalar().fetch_all(connection).await?;
-    let mut agents = unwrapped(rows);
+    let mut agents: Vec<AgentView> = query.build_query_as().fetch_all(connection).await?;
     if scroll == Scroll::Backward {
         agents.reverse();
     }
@@ -130,8 +137,7 @@ pub async fn changed_after(
         query.push(" AND a.agent_id = ANY(").push_bind(ids).push(")");
     }
     query.push(" ORDER BY a.position, a.agent_id LIMIT ").push_bind(bounded(limit));
-    let rows: Vec<Json<AgentView>> = query.build_query_scalar().fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+    query.build_query_as().fetch_all(connection).await
 }
 
 /// What was so at an instant, of all dimensions, by agent. `ids`: only these agents; `None`: the whole floor. An agent

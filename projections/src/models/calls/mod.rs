@@ -2,6 +2,7 @@
 //!
 //! It does not know who the agents are, what was said, or how long calls in a queue waited on the whole.
 
+mod columns;
 mod fold;
 mod query;
 mod row;

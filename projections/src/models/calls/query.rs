@@ -1,14 +1,15 @@
 //! Questions about calls.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::call::Direction;
 use domain::{AgentId, CallId, Personal, Position};
-use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use super::{CallState, CallView, LegRow};
+use super::{CallRow, CallState, CallView, LegRow};
 use crate::models::Scroll;
-use crate::models::rows::{bounded, by_ids as rows_by_ids, unwrapped, word};
+use crate::models::rows::{bounded, word};
 
 /// A call with its legs as one JSON value, from the tables of a schema (with its dot, or none).
 macro_rules! select_calls {
@@ -59,8 +60,7 @@ pub async fn page(
     limit: i64,
     scroll: Scroll,
 ) -> Result<Vec<CallView>, sqlx::Error> {
-    let mut query = QueryBuilder::new(select_calls!("read."));
-    query.push("WHERE true");
+    let mut query = QueryBuilder::new("SELECT c.* FROM read.calls c WHERE true");
     push_filter(&mut query, filter);
     if let Some((initiated_at, call_id)) = cursor {
         query.push(" AND (c.initiated_at, c.call_id) ");
@@ -72,12 +72,25 @@ pub async fn page(
         Scroll::Backward => " ORDER BY c.initiated_at, c.call_id LIMIT ",
     });
     query.push_bind(bounded(limit));
-    let rows: Vec<Json<CallView>> = query.build_query_scalar().fetch_all(connection).await?;
-    let mut calls = unwrapped(rows);
+    let mut calls: Vec<CallRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     if scroll == Scroll::Backward {
         calls.reverse();
     }
-    Ok(calls)
+    with_legs(connection, calls).await
+}
+
+/// Calls with the legs of each.
+async fn with_legs(connection: &mut PgConnection, calls: Vec<CallRow>) -> Result<Vec<CallView>, sqlx::Error> {
+    if calls.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<CallId> = calls.iter().map(|call| call.call_id).collect();
+    let mut legs: HashMap<CallId, Vec<LegRow>> = HashMap::with_capacity(ids.len());
+    for leg in legs_of(connection, &ids).await? {
+        legs.entry(leg.call_id).or_default().push(leg);
+    }
+    let view = |call: CallRow| CallView { legs: legs.remove(&call.call_id).unwrap_or_default(), call };
+    Ok(calls.into_iter().map(view).collect())
 }
 
 /// How many calls a filter chooses, counted up to `limit`.
@@ -136,7 +149,9 @@ fn like_literal(text: &str) -> String {
 /// # Errors
 /// The database refused.
 pub async fn by_ids(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<CallView>, sqlx::Error> {
-    rows_by_ids(connection, concat!(select_calls!("read."), "WHERE c.call_id = ANY($1)"), ids).await
+    let query = sqlx::query_as("SELECT c.* FROM read.calls c WHERE c.call_id = ANY($1)").bind(ids);
+    let calls = query.fetch_all(&mut *connection).await?;
+    with_legs(connection, calls).await
 }
 
 /// Legs of calls, by call and number.
@@ -144,8 +159,8 @@ pub async fn by_ids(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec
 /// # Errors
 /// The database refused.
 pub async fn legs_of(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<LegRow>, sqlx::Error> {
-    let sql = "SELECT to_json(l) FROM read.call_legs l WHERE l.call_id = ANY($1) ORDER BY l.call_id, l.leg";
-    rows_by_ids(connection, sql, ids).await
+    let sql = "SELECT l.* FROM read.call_legs l WHERE l.call_id = ANY($1) ORDER BY l.call_id, l.leg";
+    sqlx::query_as(sql).bind(ids).fetch_all(connection).await
 }
 
 /// Calls that changed after a position, in order of change. `ids`: only these; `None`: any.
@@ -158,12 +173,12 @@ pub async fn changed_after(
     ids: Option<&[CallId]>,
     limit: i64,
 ) -> Result<Vec<CallView>, sqlx::Error> {
-    let mut query = QueryBuilder::new(select_calls!("read."));
+    let mut query = QueryBuilder::new("SELECT c.* FROM read.calls c ");
     query.push("WHERE c.position > ").push_bind(position);
     if let Some(ids) = ids {
         query.push(" AND c.call_id = ANY(").push_bind(ids).push(")");
     }
     query.push(" ORDER BY c.position LIMIT ").push_bind(bounded(limit));
-    let rows: Vec<Json<CallView>> = query.build_query_scalar().fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+    let calls = query.build_query_as().fetch_all(&mut *connection).await?;
+    with_legs(connection, calls).await
 }

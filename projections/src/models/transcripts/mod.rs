@@ -2,6 +2,7 @@
 //!
 //! It has no fold of its own: a segment is told by one event, and a correction adds one row and marks another.
 
+mod columns;
 mod query;
 mod row;
 

@@ -13,10 +13,11 @@ use crate::models::rows::{bounded, unwrapped, word};
 /// Most segments of one call that one query returns.
 pub const SEGMENTS_MAX: i64 = 10_000;
 
-/// A segment as one JSON value. The words of the search index stay behind.
-macro_rules! segment_json {
+/// The columns of a segment. The words of the search index stay behind.
+macro_rules! segment {
     () => {
-        "to_jsonb(t) - 'search'"
+        "t.call_id, t.sequence, t.speaker, t.begin_ms, t.end_ms, t.text, t.confidence, t.model, t.supersedes,
+         t.superseded_by, t.reason, t.occurred_at, t.position"
     };
 }
 
@@ -48,12 +49,11 @@ pub async fn added_after(
 ) -> Result<Vec<SegmentRow>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        segment_json!(),
+        segment!(),
         " FROM read.transcripts t WHERE t.call_id = $1 AND t.position > $2 ORDER BY t.position LIMIT $3"
     );
-    let query = sqlx::query_scalar(sql).bind(call_id).bind(position).bind(limit.clamp(0, SEGMENTS_MAX));
-    let rows: Vec<Json<SegmentRow>> = query.fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+    let query = sqlx::query_as(sql).bind(call_id).bind(position).bind(limit.clamp(0, SEGMENTS_MAX));
+    query.fetch_all(connection).await
 }
 
 /// The text of calls as it stands: superseded segments left out, by call and in the order of speaking. Of each call, the
@@ -68,15 +68,15 @@ pub async fn current(
     most: i64,
 ) -> Result<Vec<SegmentRow>, sqlx::Error> {
     // One look into the index for each call, however many calls there are.
-    let sql = "SELECT to_json(s) FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (
-                   SELECT t.call_id, t.sequence, t.speaker, t.begin_ms, t.end_ms, t.text, t.confidence, t.model,
-                          t.supersedes, t.superseded_by, t.reason, t.occurred_at, t.position
-                   FROM read.transcripts t WHERE t.call_id = asked.call_id AND t.superseded_by IS NULL
+    let sql = concat!(
+        "SELECT s.* FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (SELECT ",
+        segment!(),
+        "      FROM read.transcripts t WHERE t.call_id = asked.call_id AND t.superseded_by IS NULL
                    ORDER BY t.begin_ms DESC, t.sequence DESC LIMIT $2) AS s
-               ORDER BY s.call_id, s.begin_ms, s.sequence LIMIT $3";
-    let query = sqlx::query_scalar(sql).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
-    let rows: Vec<Json<SegmentRow>> = query.bind(most.max(0)).fetch_all(connection).await?;
-    Ok(unwrapped(rows))
+               ORDER BY s.call_id, s.begin_ms, s.sequence LIMIT $3"
+    );
+    let query = sqlx::query_as(sql).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
+    query.bind(most.max(0)).fetch_all(connection).await
 }
 
 /// Segments that hold the words, newest first; superseded ones are not searched. `cursor`: position of the segment that the

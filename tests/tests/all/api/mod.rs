@@ -17,6 +17,7 @@ mod relay;
 mod replay;
 mod roles;
 mod schema_file;
+mod shape;
 mod statements;
 mod streams;
 mod tokens;

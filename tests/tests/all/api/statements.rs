@@ -83,15 +83,15 @@ async fn lists_ask_as_often_for_many_rows_as_for_few() {
     let document = format!("query ($first: Int) {{ calls(first: $first) {{ nodes {{ ...Everything }} }} }} {CALL}");
     let statements = world.compare(&document, &few, &many, "/calls/nodes").await;
     let asked = |what: &str| statements.iter().filter(|statement| statement.contains(what)).count();
-    // Who asks; a snapshot; the calls; their agents; transcripts whole and cut; scores; the two ends of histories; the end.
-    assert_eq!(statements.len(), 10, "{statements:#?}");
+    // Who asks; a snapshot; the calls; their legs; their agents; transcripts whole and cut; scores; the two ends of histories; the end.
+    assert_eq!(statements.len(), 11, "{statements:#?}");
     assert_eq!((asked("FROM read.transcripts"), asked("FROM read.sentiment t"), asked("FROM events")), (2, 1, 2));
     let by_edges = document.replace("nodes { ...Everything }", "edges { cursor node { ...Everything } }");
-    assert_eq!(world.compare(&by_edges, &few, &many, "/calls/edges").await.len(), 10);
+    assert_eq!(world.compare(&by_edges, &few, &many, "/calls/edges").await.len(), 11);
     // Two ways to the nodes, which ask for different things, share what they read.
     let both = "query ($first: Int) { calls(first: $first) {
         edges { node { transcript { text } agent { name } } } nodes { transcript { sequence } sentiment { score } } } }";
-    assert_eq!(world.compare(both, &few, &many, "/calls/nodes").await.len(), 7);
+    assert_eq!(world.compare(both, &few, &many, "/calls/nodes").await.len(), 8);
 
     let document =
         "query ($first: Int) { agents(first: $first) { nodes { id contacts { callId } capabilities { name } } } }";
@@ -108,7 +108,7 @@ async fn lists_ask_as_often_for_many_rows_as_for_few() {
     assert_eq!(known.len(), all);
     let (few, many) = (json!({ "ids": known[..FEW] }), json!({ "ids": known }));
     let found = world.compare(&format!("{ids} {CALL}"), &few, &many, "/nodes").await;
-    assert_eq!(found.len(), 10, "{found:#?}");
+    assert_eq!(found.len(), 11, "{found:#?}");
     world.server.stop().await;
 }
 
@@ -146,7 +146,7 @@ async fn queues_and_mixed_nodes_too() {
         assert_eq!(column(data["nodes"].as_array().unwrap(), "/id"), mixed(count)["ids"].as_array().unwrap()[..]);
         counts.push(statements.len());
     }
-    // Who asks; a snapshot; queues; who waits; calls; the users; transcripts; the end.
-    assert_eq!(counts, [8, 8]);
+    // Who asks; a snapshot; queues; who waits; calls; their legs; the users; transcripts; the end.
+    assert_eq!(counts, [9, 9]);
     world.server.stop().await;
 }
