@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use domain::{Actor, Aggregate, Event, Position, Refusal, StreamName, Version};
 use uuid::Uuid;
 
+use crate::cache::Turn;
 use crate::event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent};
 
 /// Tries of a command whose stream moves under it.
-pub const CONFLICT_RETRIES_MAX: u32 = 10;
+pub const CONFLICT_RETRIES_MAX: u32 = 20;
 
 /// What comes with a command, whatever it is.
 #[derive(Debug, Clone)]
@@ -92,21 +93,38 @@ pub struct Loaded<A> {
     pub version: Version,
 }
 
+impl<A: Aggregate> Default for Loaded<A> {
+    fn default() -> Self {
+        Self { state: A::default(), version: 0 }
+    }
+}
+
 impl EventStore {
-    /// Folds an aggregate from its stream.
+    /// An aggregate as it is now, with everything that was committed before this was called.
     ///
     /// # Errors
     /// The database does not answer, or an event can't be decoded.
     pub async fn aggregate<A: Aggregate>(&self, id: Uuid) -> Result<Loaded<A>, LoadError> {
         let stream = StreamName { category: A::CATEGORY, id };
-        let mut loaded = Loaded { state: A::default(), version: 0 };
-        for recorded in self.load(stream, 0).await? {
+        // Never waits for its turn: a command on another stream may be asking, and one on this stream be asking about that.
+        let mut turn = self.cache().turn_now(stream);
+        let mut loaded = turn.as_mut().and_then(Turn::take).unwrap_or_default();
+        self.catch_up(stream, &mut loaded).await?;
+        if let Some(turn) = turn {
+            turn.keep(loaded.clone());
+        }
+        Ok(loaded)
+    }
+
+    /// Takes in what was appended to the stream since. Events never change, so what was folded stays right.
+    async fn catch_up<A: Aggregate>(&self, stream: StreamName, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+        for recorded in self.load(stream, loaded.version).await? {
             if let Ok(event) = A::Event::try_from(recorded.decode()?) {
                 loaded.state.apply(&event);
             }
             loaded.version = recorded.version;
         }
-        Ok(loaded)
+        Ok(())
     }
 
     /// Executes a command that needs no facts from other streams.
@@ -125,7 +143,7 @@ impl EventStore {
         self.execute_with::<A, _>(id, envelope, |_| std::future::ready(Ok(command.clone()))).await
     }
 
-    /// Executes a command whose facts are looked up anew at each try.
+    /// Executes a command whose facts are looked up anew at each try. Commands of this process on one stream take turns.
     ///
     /// # Errors
     /// See [`ExecuteError`].
@@ -139,29 +157,58 @@ impl EventStore {
         F: Future<Output = Result<A::Command, LoadError>>,
     {
         let stream = StreamName { category: A::CATEGORY, id };
-        for _ in 0..CONFLICT_RETRIES_MAX {
-            let loaded = self.aggregate::<A>(id).await?;
+        let mut turn = self.cache().turn(stream).await.ok_or(ExecuteError::Append(AppendError::Overloaded))?;
+        let mut loaded: Loaded<A> = turn.take().unwrap_or_default();
+        // What was kept may be old, and nothing is kept of a stream that is new.
+        let mut current = false;
+        let mut conflicts = 0;
+        while conflicts < CONFLICT_RETRIES_MAX {
+            if loaded.version == 0 && !current {
+                self.catch_up(stream, &mut loaded).await?;
+                current = true;
+            }
             let decided = match envelope.expected.filter(|expected| *expected != loaded.version) {
                 Some(expected) => Err(ExecuteError::VersionConflict { expected, actual: loaded.version }),
                 None => loaded.state.decide(command(self.clone()).await?).map_err(ExecuteError::Refused),
             };
             let events = match decided {
                 Ok(events) => events,
+                Err(_) if !current => {
+                    self.catch_up(stream, &mut loaded).await?;
+                    current = true;
+                    continue;
+                }
                 // A command that was applied before is refused by what it did itself: the key knows better.
-                Err(refused) => return self.applied_before(stream, envelope).await?.ok_or(refused),
+                Err(refused) => {
+                    turn.keep(loaded);
+                    return self.applied_before(stream, envelope).await?.ok_or(refused);
+                }
             };
             let append = Append {
                 key: envelope.key.clone(),
                 stream,
                 expected: Expected::Exact(loaded.version),
-                events: new_events::<A>(events, id, envelope)?,
+                events: new_events::<A>(&events, id, envelope)?,
             };
             match self.append(append).await {
                 Ok(appended) if appended.already_applied => {
                     return self.applied_before(stream, envelope).await?.ok_or(ExecuteError::Contended);
                 }
-                Ok(appended) => return Ok(appended.into()),
-                Err(AppendError::Conflict { .. }) => {}
+                Ok(appended) => {
+                    events.iter().for_each(|event| loaded.state.apply(event));
+                    loaded.version = appended.version;
+                    turn.keep(loaded);
+                    return Ok(appended.into());
+                }
+                Err(AppendError::Conflict { actual }) => {
+                    // Fewer events than were folded: this is not the log that they were read from.
+                    if actual < loaded.version {
+                        loaded = Loaded::default();
+                    }
+                    self.catch_up(stream, &mut loaded).await?;
+                    current = true;
+                    conflicts += 1;
+                }
                 Err(error) => return Err(ExecuteError::Append(error)),
             }
         }
@@ -204,14 +251,14 @@ impl<R: Refusal> From<LoadError> for ExecuteError<R> {
 }
 
 fn new_events<A: Aggregate>(
-    events: Vec<A::Event>,
+    events: &[A::Event],
     id: Uuid,
     envelope: &Envelope,
 ) -> Result<Vec<NewEvent>, serde_json::Error> {
     events
-        .into_iter()
+        .iter()
         .map(|event| {
-            let event: Event = event.into();
+            let event: Event = event.clone().into();
             Ok(NewEvent {
                 id: Uuid::now_v7(),
                 event_type: event.type_name(),

@@ -7,6 +7,7 @@
 //!
 //! This crate knows nothing of read models and of how people or machines reach it.
 
+mod cache;
 mod database;
 pub mod event_store;
 mod handler;
@@ -16,6 +17,7 @@ pub mod relay;
 mod secrets;
 mod users;
 
+pub use cache::{CACHED_EVENTS_MAX, STREAM_QUEUE_MAX};
 pub use database::{ConnectError, Database, connect};
 pub use event_store::EventStore;
 pub use handler::{CONFLICT_RETRIES_MAX, Envelope, ExecuteError, LoadError, Loaded, Outcome};

@@ -3,7 +3,7 @@
 use crate::{Category, Event};
 
 /// A consistency boundary: its stream is appended to with an expected version, so its rules hold under concurrency.
-pub trait Aggregate: Default + Send + Sync {
+pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// First part of the stream's name.
     const CATEGORY: Category;
     /// An order; it carries every fact from outside its own stream that the rules need.

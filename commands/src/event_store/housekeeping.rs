@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Channel that other processes listen on; the payload is a position.
 pub(crate) const EVENTS_CHANNEL: &str = "voice_events";
+/// Readers of other processes are notified at most this often. Each notification takes a transaction of its own, so that
+/// under load, more of them would slow down what they tell about.
+const NOTIFY_EVERY: Duration = Duration::from_millis(2);
 /// Pause after the database refused, so that a database that is away is not hammered.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -33,11 +36,15 @@ pub(super) async fn run(
                 }
             }
         }
-        let notified = sqlx::query("SELECT pg_notify($1, $2)").bind(EVENTS_CHANNEL).bind(position.to_string());
+        // Not flushed to disk: what it tells about is, and a notification does not outlive the server anyway.
+        let notified = sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")
+            .bind(EVENTS_CHANNEL)
+            .bind(position.to_string());
         if let Err(error) = notified.execute(&pool).await {
             tracing::warn!(%error, position, "readers could not be notified");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
+        tokio::time::sleep(NOTIFY_EVERY).await;
         tokio::select! {
             moved = head.changed() => if moved.is_err() { return },
             () = shutdown.cancelled() => {

@@ -8,6 +8,7 @@ mod append;
 mod housekeeping;
 mod outcome;
 mod read;
+mod statement;
 mod writer;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
 pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 
+use crate::cache::{AggregateCache, CACHED_EVENTS_MAX};
 use writer::{Pending, Writer};
 
 /// Appends that may wait for a writer. One more is refused as overload.
@@ -43,6 +45,7 @@ struct Inner {
     pool: PgPool,
     queue: mpsc::Sender<Pending>,
     head: watch::Receiver<Position>,
+    aggregates: AggregateCache,
 }
 
 impl EventStore {
@@ -62,7 +65,7 @@ impl EventStore {
             tracker.spawn(writer.run(shutdown.clone()));
         }
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
-        Ok(Self { inner: Arc::new(Inner { pool, queue, head }) })
+        Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_EVENTS_MAX) }) })
     }
 
     /// Appends events to one stream, or answers with what an earlier append under the same key did.
@@ -111,5 +114,10 @@ impl EventStore {
     #[must_use]
     pub fn head(&self) -> watch::Receiver<Position> {
         self.inner.head.clone()
+    }
+
+    /// Aggregates that commands of this process have used last.
+    pub(crate) fn cache(&self) -> &AggregateCache {
+        &self.inner.aggregates
     }
 }

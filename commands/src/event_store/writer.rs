@@ -7,15 +7,15 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Position, StreamName, Version};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use domain::Position;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{self, Failure};
-use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX, Expected};
+use super::statement::{self, Verdict};
+use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
 
 /// How long an append whose outcome is not known is looked up and tried again.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
@@ -33,7 +33,8 @@ pub(super) struct Writer {
     pool: PgPool,
     waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
     head_moved: Arc<watch::Sender<Position>>,
-    connection: Option<PoolConnection<Postgres>>,
+    /// Set up for appending, so never given back to the pool.
+    connection: Option<PgConnection>,
     /// Appends that share a stream or key with one of the batch before; first in the next.
     held_back: VecDeque<Pending>,
 }
@@ -84,20 +85,32 @@ impl Writer {
                 candidates.push(pending);
             }
         }
+        self.separate(candidates)
+    }
+
+    /// Holds back what shares a stream or key with an append before it. The rest is sorted by stream: every batch locks
+    /// stream heads in one order, so that two can't wait for each other.
+    fn separate(&mut self, candidates: Vec<Pending>) -> Vec<Pending> {
+        if candidates.len() < 2 {
+            return candidates;
+        }
         let mut streams = HashSet::with_capacity(candidates.len());
         let mut keys = HashSet::with_capacity(candidates.len());
+        // Marked even when held back, so that a third append of the stream does not overtake the second.
+        let fits = candidates.iter().map(|Pending { append, .. }| {
+            let (new_stream, new_key) = (streams.insert(append.stream), keys.insert(append.key.as_str()));
+            new_stream && new_key
+        });
+        let fits: Vec<bool> = fits.collect();
         let mut batch = Vec::with_capacity(candidates.len());
-        for pending in candidates {
-            let fits = !streams.contains(&pending.append.stream) && !keys.contains(&pending.append.key);
-            // Marked even when held back, so that a third append of the stream does not overtake the second.
-            streams.insert(pending.append.stream);
-            keys.insert(pending.append.key.clone());
+        for (pending, fits) in candidates.into_iter().zip(fits) {
             if fits {
                 batch.push(pending);
             } else {
                 self.held_back.push_back(pending);
             }
         }
+        batch.sort_unstable_by_key(|pending| (pending.append.stream.id, pending.append.stream.category.as_str()));
         batch
     }
 
@@ -146,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Answers what the log already holds; returns the rest, which the next try may send again: `append_batch` checks
+    /// Answers what the log already holds; returns the rest, which the next try may send again: an append checks
     /// the key under the stream's lock, so an append that a dying backend still commits is not doubled.
     async fn resolve(&mut self, batch: Vec<Pending>) -> Vec<Pending> {
         let keys: Vec<&str> = batch.iter().map(|pending| pending.append.key.as_str()).collect();
@@ -171,9 +184,9 @@ impl Writer {
     async fn try_append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.pool.acquire().await.map_err(Failure::Retry)?,
+            None => self.connect().await.map_err(Failure::Retry)?,
         };
-        match append_batch(&mut connection, batch).await {
+        match statement::append(&mut connection, batch).await {
             Ok(verdicts) => {
                 self.connection = Some(connection);
                 Ok(verdicts)
@@ -183,28 +196,35 @@ impl Writer {
                 if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_)) {
                     self.connection = Some(connection);
                 } else {
-                    // Not back to the pool: its state is unknown.
-                    drop(connection.detach());
+                    // Its state is unknown.
+                    drop(connection);
                 }
                 Err(failure)
             }
         }
     }
 
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql(statement::SETTINGS).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
     fn answer(&self, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-        let head = verdicts.iter().filter(|v| v.verdict == APPENDED).filter_map(|v| v.position).max();
-        if let Some(head) = head {
+        let positions = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Appended { position, .. } => Some(*position),
+            _ => None,
+        });
+        if let Some(head) = positions.max() {
             self.moved_to(head);
         }
         for (pending, verdict) in batch.into_iter().zip(verdicts) {
-            let answer = match (verdict.verdict, verdict.position) {
-                (APPENDED, Some(position)) => {
-                    Ok(Appended { version: verdict.version, position, already_applied: false })
+            let answer = match verdict {
+                Verdict::Appended { version, position } => Ok(Appended { version, position, already_applied: false }),
+                Verdict::AlreadyApplied { version, position } => {
+                    Ok(Appended { version, position, already_applied: true })
                 }
-                (ALREADY_APPLIED, Some(position)) => {
-                    Ok(Appended { version: verdict.version, position, already_applied: true })
-                }
-                _ => Err(AppendError::Conflict { actual: verdict.version }),
+                Verdict::Conflict { actual } => Err(AppendError::Conflict { actual }),
             };
             // Nobody may be listening any more; the append stands all the same.
             drop(pending.reply.send(answer));
@@ -217,53 +237,5 @@ impl Writer {
             *head = (*head).max(position);
             moved
         });
-    }
-}
-
-const APPENDED: i16 = 0;
-const ALREADY_APPLIED: i16 = 2;
-
-#[derive(sqlx::FromRow)]
-struct Verdict {
-    verdict: i16,
-    version: Version,
-    position: Option<Position>,
-}
-
-/// One round trip, one transaction: a statement outside `BEGIN` commits by itself.
-async fn append_batch(connection: &mut sqlx::PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
-    let appends = || batch.iter().map(|pending| &pending.append);
-    let events = || appends().flat_map(|append| &append.events);
-    let expected = |append: &Append| match append.expected {
-        Expected::Any => None,
-        Expected::Exact(version) => Some(version),
-    };
-    let stream = |append: &Append| -> StreamName { append.stream };
-    let requests = (1_i32..).zip(appends()).flat_map(|(index, append)| vec![index; append.events.len()]);
-    let verdicts: Vec<Verdict> = sqlx::query_as(
-        "SELECT verdict, version, position
-         FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    )
-    .bind(appends().map(|a| a.key.as_str()).collect::<Vec<_>>())
-    .bind(appends().map(|a| stream(a).id).collect::<Vec<_>>())
-    .bind(appends().map(|a| stream(a).category.as_str()).collect::<Vec<_>>())
-    .bind(appends().map(expected).collect::<Vec<Option<Version>>>())
-    .bind(appends().map(|a| i32::try_from(a.events.len()).unwrap_or(i32::MAX)).collect::<Vec<_>>())
-    .bind(requests.collect::<Vec<_>>())
-    .bind(events().map(|e| e.id).collect::<Vec<_>>())
-    .bind(events().map(|e| e.event_type).collect::<Vec<_>>())
-    .bind(events().map(|e| e.schema_version).collect::<Vec<_>>())
-    .bind(events().map(|e| e.occurred_at).collect::<Vec<_>>())
-    .bind(events().map(|e| e.actor.to_string()).collect::<Vec<_>>())
-    .bind(events().map(|e| e.correlation_id).collect::<Vec<_>>())
-    .bind(events().map(|e| e.causation_id).collect::<Vec<_>>())
-    .bind(events().map(|e| e.trace.as_deref()).collect::<Vec<_>>())
-    .bind(events().map(|e| e.payload.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    if verdicts.len() == batch.len() {
-        Ok(verdicts)
-    } else {
-        Err(sqlx::Error::Protocol(format!("{} verdicts on {} appends", verdicts.len(), batch.len())))
     }
 }

@@ -170,6 +170,45 @@ async fn a_repeated_key_answers_with_the_first_result() {
     assert_eq!(store(&database).await.find_key("same").await.unwrap().unwrap().stream, stream);
 }
 
+/// Keys and versions are looked at only in batches where not everything is as expected: each append of such a batch still
+/// gets its own answer, and the others are taken.
+#[tokio::test]
+async fn a_repeated_key_spoils_nothing_for_the_rest_of_the_batch() {
+    let database = TestDatabase::new().await;
+    let store = store(&database).await;
+    let (old, stale) = (stream(), stream());
+    let first = store.append(append("first", old, Expected::Exact(0), 2)).await.unwrap();
+    store.append(append("other", stale, Expected::Exact(0), 1)).await.unwrap();
+    // A lock on the log holds both writers up, so that the rest comes in few batches.
+    let mut lock = database.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM event_log FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let appends = (0..120).map(|n| {
+        let store = store.clone();
+        let append = match n % 40 {
+            // What was appended is given again, by one who knows and by one who does not know what came of it.
+            7 => append("first", old, Expected::Exact(0), 2),
+            8 => append("first", old, Expected::Exact(2), 2),
+            9 => append(&format!("k{n}"), stale, Expected::Exact(0), 1),
+            _ => append(&format!("k{n}"), stream(), Expected::Exact(0), 1),
+        };
+        tokio::spawn(async move { (n % 40, store.append(append).await) })
+    });
+    let appends: Vec<_> = appends.collect();
+    tokio::task::yield_now().await;
+    lock.commit().await.unwrap();
+    for done in appends {
+        match done.await.unwrap() {
+            (7 | 8, Ok(again)) => {
+                assert_eq!((again.version, again.position, again.already_applied), (2, first.position, true));
+            }
+            (9, Err(AppendError::Conflict { actual: 1 })) => {}
+            (7..=9, other) => panic!("{other:?}"),
+            (_, done) => assert_eq!(done.unwrap().version, 1),
+        }
+    }
+    assert_eq!(assert_dense(&database).await, 2 + 1 + 3 * 37);
+}
+
 /// The backend is killed again and again while appends run: each acknowledged one is there once, each that was told
 /// otherwise is not there, and a key looks up what happened.
 #[tokio::test]
@@ -197,7 +236,8 @@ async fn a_lost_connection_neither_loses_nor_doubles() {
         head.wait_for(|head| *head >= reached).await.unwrap();
         sqlx::query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%append_batch%'",
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+               AND (query LIKE '%append_batch%' OR query LIKE '%INTO events%')",
         )
         .execute(&killer)
         .await

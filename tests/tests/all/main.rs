@@ -7,6 +7,7 @@ mod changes;
 mod clients;
 mod event_store;
 mod feed;
+mod handler;
 mod limits;
 mod main_job;
 mod policy;

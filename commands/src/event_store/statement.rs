@@ -1,0 +1,267 @@
+//! The two statements that append a batch, each one round trip and one transaction: a statement outside `BEGIN` commits by
+//! itself.
+
+use chrono::{DateTime, Utc};
+use domain::{Position, Version};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::writer::Pending;
+use super::{Append, Expected};
+
+/// What became of one append of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is in the log.
+    Appended { version: Version, position: Position },
+    /// The stream is at another version.
+    Conflict { actual: Version },
+    /// An earlier append under the same key is in the log.
+    AlreadyApplied { version: Version, position: Position },
+}
+
+/// For a connection that appends. Its statements are look-ups by key: the planner, who knows neither the length of an array
+/// nor how fast these tables grow between two ANALYZEs, would at times read whole tables instead, or plan each anew.
+pub(super) const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                                   SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                                   SET enable_material = off; SET jit = off";
+
+/// SQLSTATE of a stream that is not at the expected version; raised by `every_one` in the migration `event_store`.
+const NOT_AS_EXPECTED: &str = "VE003";
+/// SQLSTATE of a key, or a new stream, that is there already.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// Appends a batch, in which no stream and no key is twice.
+pub(super) async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
+    if let Some(requests) = Requests::of(batch) {
+        match append_all(connection, requests, batch).await {
+            Err(error) if is_unexpected(&error) => {
+                tracing::debug!(%error, appends = batch.len(), "not all as expected; looking at each append");
+            }
+            done => return done,
+        }
+    }
+    append_each(connection, batch).await
+}
+
+fn is_unexpected(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some(NOT_AS_EXPECTED | UNIQUE_VIOLATION))
+}
+
+/// The statement that takes the whole batch or nothing. It has the order of locks of `append_batch`: stream heads, sorted
+/// by the caller; then the counter, and from there to the commit this batch is alone.
+macro_rules! append_all {
+    ($heads:literal, $count:literal) => {
+        concat!(
+            "WITH ",
+            $heads,
+            ", log AS (
+                UPDATE event_log SET position = position + $1 WHERE every_one($2, ",
+            $count,
+            ", 'VE003')
+                RETURNING position - $1 AS before, clock_timestamp() AS moment
+            ), keys AS (
+                INSERT INTO append_keys (key, stream_id, category, version, position)
+                SELECT k.key, k.stream, k.category, k.version, log.before + k.last
+                FROM log, (SELECT unnest($3::text[]) AS key, unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category,
+                                  unnest($7::bigint[]) AS version, unnest($8::bigint[]) AS last) AS k
+            ), written AS (
+                INSERT INTO events (position, id, stream_id, category, version, type, schema_version, occurred_at,
+                                    recorded_at, actor, correlation_id, causation_id, trace, payload)
+                SELECT log.before + e.ordinal, e.id, e.stream, e.category, e.version, e.type, e.schema, e.occurred,
+                       log.moment, e.actor, e.correlation, e.causation, e.trace, e.payload::json
+                FROM log, (SELECT generate_series(1, $1) AS ordinal, unnest($9::uuid[]) AS id,
+                                  unnest($10::uuid[]) AS stream, unnest($11::text[]) AS category,
+                                  unnest($12::bigint[]) AS version, unnest($13::text[]) AS type,
+                                  unnest($14::smallint[]) AS schema, unnest($15::timestamptz[]) AS occurred,
+                                  unnest($16::text[]) AS actor, unnest($17::uuid[]) AS correlation,
+                                  unnest($18::uuid[]) AS causation, unnest($19::text[]) AS trace,
+                                  unnest($20::text[]) AS payload) AS e
+                RETURNING 1
+            )
+            SELECT before FROM log WHERE every_one($1, (SELECT count(*) FROM written), 'VE002')"
+        )
+    };
+}
+
+/// Of streams that are all there.
+const APPEND_TO_STREAMS: &str = append_all!(
+    "moved AS (
+        UPDATE streams AS s SET version = r.version
+        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
+                     unnest($7::bigint[]) AS version) AS r
+        WHERE s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
+        RETURNING 1
+    )",
+    "(SELECT count(*) FROM moved)"
+);
+
+/// Of streams of which some are new.
+const APPEND_TO_NEW_STREAMS: &str = append_all!(
+    "moved AS (
+        UPDATE streams AS s SET version = r.version
+        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
+                     unnest($7::bigint[]) AS version) AS r
+        WHERE r.expected > 0 AND s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
+        RETURNING 1
+    ), opened AS (
+        INSERT INTO streams (stream_id, category, version)
+        SELECT r.stream, r.category, r.version
+        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
+                     unnest($7::bigint[]) AS version) AS r
+        WHERE r.expected = 0
+        RETURNING 1
+    )",
+    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM opened)"
+);
+
+/// Appends of which each names the version that it expects: everything but the position is known beforehand.
+struct Requests {
+    expected: Vec<Version>,
+    /// Version of the stream afterwards.
+    versions: Vec<Version>,
+    /// Events of the batch up to and with this append's.
+    ends: Vec<i64>,
+}
+
+impl Requests {
+    /// `None`: there is one that takes any version.
+    fn of(batch: &[Pending]) -> Option<Self> {
+        let none = || Vec::with_capacity(batch.len());
+        let mut requests = Self { expected: none(), versions: none(), ends: none() };
+        let mut end = 0;
+        for Pending { append, .. } in batch {
+            let Expected::Exact(expected) = append.expected else {
+                return None;
+            };
+            let count = i64::try_from(append.events.len()).unwrap_or(i64::MAX);
+            end += count;
+            requests.expected.push(expected);
+            requests.versions.push(expected + count);
+            requests.ends.push(end);
+        }
+        Some(requests)
+    }
+}
+
+/// The columns of the events of a batch.
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    types: Vec<&'a str>,
+    schemas: Vec<i16>,
+    occurred: Vec<DateTime<Utc>>,
+    actors: Vec<String>,
+    correlations: Vec<Uuid>,
+    causations: Vec<Option<Uuid>>,
+    traces: Vec<Option<&'a str>>,
+    payloads: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a [Pending]) -> Self {
+        let events = || appends(batch).flat_map(|append| &append.events);
+        Self {
+            ids: events().map(|e| e.id).collect(),
+            types: events().map(|e| e.event_type).collect(),
+            schemas: events().map(|e| e.schema_version).collect(),
+            occurred: events().map(|e| e.occurred_at).collect(),
+            actors: events().map(|e| e.actor.to_string()).collect(),
+            correlations: events().map(|e| e.correlation_id).collect(),
+            causations: events().map(|e| e.causation_id).collect(),
+            traces: events().map(|e| e.trace.as_deref()).collect(),
+            payloads: events().map(|e| e.payload.as_str()).collect(),
+        }
+    }
+}
+
+fn appends(batch: &[Pending]) -> impl Iterator<Item = &Append> {
+    batch.iter().map(|pending| &pending.append)
+}
+
+async fn append_all(
+    connection: &mut PgConnection,
+    requests: Requests,
+    batch: &[Pending],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let Requests { expected, versions, ends } = requests;
+    let statement = if expected.contains(&0) { APPEND_TO_NEW_STREAMS } else { APPEND_TO_STREAMS };
+    let columns = Columns::of(batch);
+    // Of each event, in the order of the appends.
+    let mut event_streams = Vec::with_capacity(columns.ids.len());
+    let mut event_categories = Vec::with_capacity(columns.ids.len());
+    let mut event_versions = Vec::with_capacity(columns.ids.len());
+    for (append, first) in appends(batch).zip(&expected) {
+        for (version, _) in (first + 1..).zip(&append.events) {
+            event_streams.push(append.stream.id);
+            event_categories.push(append.stream.category.as_str());
+            event_versions.push(version);
+        }
+    }
+    let before: Position = sqlx::query_scalar(statement)
+        .bind(ends.last().copied().unwrap_or(0))
+        .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
+        .bind(appends(batch).map(|a| a.key.as_str()).collect::<Vec<_>>())
+        .bind(appends(batch).map(|a| a.stream.id).collect::<Vec<_>>())
+        .bind(appends(batch).map(|a| a.stream.category.as_str()).collect::<Vec<_>>())
+        .bind(&expected)
+        .bind(&versions)
+        .bind(&ends)
+        .bind(columns.ids)
+        .bind(event_streams)
+        .bind(event_categories)
+        .bind(event_versions)
+        .bind(columns.types)
+        .bind(columns.schemas)
+        .bind(columns.occurred)
+        .bind(columns.actors)
+        .bind(columns.correlations)
+        .bind(columns.causations)
+        .bind(columns.traces)
+        .bind(columns.payloads)
+        .fetch_one(connection)
+        .await?;
+    let appended = versions.into_iter().zip(ends);
+    Ok(appended.map(|(version, end)| Verdict::Appended { version, position: before + end }).collect())
+}
+
+/// Finds out about each append by itself: the function `append_batch` of the migration `event_store`.
+async fn append_each(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
+    let expected = |append: &Append| match append.expected {
+        Expected::Any => None,
+        Expected::Exact(version) => Some(version),
+    };
+    let requests = (1_i32..).zip(appends(batch)).flat_map(|(index, append)| vec![index; append.events.len()]);
+    let columns = Columns::of(batch);
+    let rows: Vec<(i16, Version, Option<Position>)> = sqlx::query_as(
+        "SELECT verdict, version, position
+         FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(appends(batch).map(|a| a.key.as_str()).collect::<Vec<_>>())
+    .bind(appends(batch).map(|a| a.stream.id).collect::<Vec<_>>())
+    .bind(appends(batch).map(|a| a.stream.category.as_str()).collect::<Vec<_>>())
+    .bind(appends(batch).map(expected).collect::<Vec<Option<Version>>>())
+    .bind(appends(batch).map(|a| i32::try_from(a.events.len()).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+    .bind(requests.collect::<Vec<_>>())
+    .bind(columns.ids)
+    .bind(columns.types)
+    .bind(columns.schemas)
+    .bind(columns.occurred)
+    .bind(columns.actors)
+    .bind(columns.correlations)
+    .bind(columns.causations)
+    .bind(columns.traces)
+    .bind(columns.payloads)
+    .fetch_all(connection)
+    .await?;
+    if rows.len() != batch.len() {
+        return Err(sqlx::Error::Protocol(format!("{} verdicts on {} appends", rows.len(), batch.len())));
+    }
+    let verdicts = rows.into_iter().map(|(verdict, version, position)| match (verdict, position) {
+        (0, Some(position)) => Ok(Verdict::Appended { version, position }),
+        (1, _) => Ok(Verdict::Conflict { actual: version }),
+        (2, Some(position)) => Ok(Verdict::AlreadyApplied { version, position }),
+        _ => Err(sqlx::Error::Protocol(format!("verdict {verdict} with position {position:?}"))),
+    });
+    verdicts.collect()
+}

@@ -1,0 +1,150 @@
+//! What an append costs, against what the same PostgreSQL can do at best, in one run.
+//!
+//! `DATABASE_URL=... cargo bench -p tests --bench append` prints a Markdown table: medians of several runs, ratios to the
+//! ceiling measured in turns with them. Figures differ from machine to machine; ratios are what counts. `-- --quick` only
+//! shows that it works.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a benchmark")]
+#![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
+
+mod aggregate;
+mod growth;
+mod load;
+mod plot;
+mod raw;
+mod relayed;
+#[allow(dead_code, reason = "each benchmark uses its part")]
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use growth::Filled;
+use load::{STREAMS, WRITERS, Way, World};
+use raw::{ROWS, Raw};
+use support::Extent;
+use support::statistics::{median, percentile, ratio};
+use support::table::{Row, Target, print};
+
+fn main() {
+    support::run(measure);
+}
+
+async fn measure(extent: Extent) {
+    let mut rows = many(extent).await;
+    rows.extend(lone(extent).await);
+    rows.extend(growing(extent).await);
+    rows.extend(aggregate::rows(extent).await);
+    rows.extend(relayed::rows(extent).await);
+    under_load(extent).await;
+    print(&rows);
+}
+
+/// Many writers, against plain inserts of many rows.
+async fn many(extent: Extent) -> Vec<Row> {
+    let lasts = Duration::from_millis(extent.pick(3_000, 300));
+    let mut world = World::new().await;
+    let mut raw = Raw::new(&world.database, "ceiling").await;
+    let (mut appends, mut executes, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..=extent.runs() {
+        let (plain, append) = (raw.batches(lasts).await, world.appends(Way::Append, lasts).await);
+        let execute = world.appends(Way::Execute, lasts).await;
+        // The first one only warms up: streams begin in it.
+        if run > 0 {
+            ceiling.push(plain);
+            appends.push(append);
+            executes.push(execute);
+        }
+    }
+    drop(raw);
+    world.end().await;
+    let row = |what: &str, ours: &[f64]| {
+        Row::new(
+            format!("{what}, {WRITERS} writers, {STREAMS} streams; `INSERT ... SELECT unnest` of {ROWS} rows"),
+            format!("{:.0}/s", median(ours)),
+        )
+        .against(format!("{:.0} rows/s", median(&ceiling)), ratio(ours, &ceiling))
+        .target(Target::AtLeast(0.5))
+    };
+    vec![row("single-event appends", &appends), row("single-event commands", &executes)]
+}
+
+/// One writer, against a plain insert of one row.
+async fn lone(extent: Extent) -> Vec<Row> {
+    let count = extent.pick(2_000, 100);
+    let world = World::new().await;
+    let mut raw = Raw::new(&world.database, "ceiling").await;
+    let (mut appends, mut executes, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..=extent.runs() {
+        let (again, plain) = raw.single(usize::try_from(count).unwrap()).await;
+        raw = again;
+        let (append, execute) = (world.lone(Way::Append, count).await, world.lone(Way::Execute, count).await);
+        if run > 0 {
+            ceiling.push(plain);
+            appends.push(append);
+            executes.push(execute);
+        }
+    }
+    drop(raw);
+    world.end().await;
+    let row = |what: &str, ours: &[f64]| {
+        Row::new(format!("{what}, one writer, p50; one-row `INSERT` with commit"), format!("{:.0} us", median(ours)))
+            .against(format!("{:.0} us", median(&ceiling)), ratio(ours, &ceiling))
+            .target(Target::AtMost(1.5))
+    };
+    vec![row("single-event append", &appends), row("single-event command", &executes)]
+}
+
+/// A log of many events, against one of few.
+async fn growing(extent: Extent) -> Vec<Row> {
+    let lasts = Duration::from_millis(extent.pick(2_000, 300));
+    let mut logs = Vec::new();
+    for events in extent.pick([100_000, 1_000_000, 10_000_000], [10_000, 20_000, 40_000]) {
+        logs.push((Filled::new(events).await, Vec::new()));
+    }
+    for run in 0..=extent.runs() {
+        for (log, costs) in &mut logs {
+            let cost = log.costs(lasts).await;
+            if run > 0 {
+                costs.push(cost);
+            }
+        }
+    }
+    let points: Vec<_> = logs.iter().map(|(log, costs)| (log.events as f64, median(costs))).collect();
+    let ((few, small), (many, large)) = (&logs[0], &logs[logs.len() - 1]);
+    let row = Row::new(
+        format!("an append into a log of {} events, {WRITERS} writers; of {} events", many.events, few.events),
+        format!("{:.1} us", median(large)),
+    );
+    let row = row.against(format!("{:.1} us", median(small)), ratio(large, small)).target(Target::AtMost(1.15));
+    for (log, _) in logs {
+        log.world.end().await;
+    }
+    if extent == Extent::Full {
+        let title = format!("Cost of an append, {WRITERS} writers");
+        plot::draw("append-cost.svg", &title, ("events in the log", "microseconds an event"), &[("cost", points)]);
+    }
+    vec![row]
+}
+
+/// How long an append takes at a given load.
+async fn under_load(extent: Extent) {
+    let lasts = Duration::from_millis(extent.pick(4_000, 300));
+    let mut world = World::new().await;
+    let mut lines = [("p50", Vec::new()), ("p95", Vec::new()), ("p99", Vec::new())];
+    for per_second in [1_000, 2_000, 4_000, 8_000, 16_000, 24_000, 32_000] {
+        let times = world.latencies(per_second, lasts).await;
+        for ((_, points), share) in lines.iter_mut().zip([0.5, 0.95, 0.99]) {
+            points.push((f64::from(per_second), percentile(&times, share)));
+        }
+    }
+    world.end().await;
+    if extent == Extent::Full {
+        plot::draw(
+            "append-latency.svg",
+            "Time until an append is answered",
+            ("appends a second", "milliseconds"),
+            &lines,
+        );
+    }
+}
