@@ -13,6 +13,7 @@
 
 pub mod agents;
 pub mod calls;
+mod copy;
 pub mod dashboard;
 mod leg;
 pub mod queues;
