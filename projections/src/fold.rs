@@ -61,7 +61,7 @@ impl Batch {
                 continue;
             }
             match recorded.decode() {
-                Ok(event) => batch.decoded.push(Decoded { recorded: Arc::clone(recorded), event }),
+                Ok(event) => batch.decoded.push(Decoded { recorded: recorded.as_ref().into(), event }),
                 Err(error) => {
                     parked_here.insert(key);
                     batch.parked.push(Parked { position, key, error: chain(&error) });

@@ -33,6 +33,7 @@ mod progress;
 pub mod projector;
 mod read_model;
 pub mod rebuild;
+pub mod replay;
 mod snapshot;
 
 use std::sync::Arc;
@@ -49,8 +50,8 @@ pub use feed::{KafkaSource, Source, Tail};
 pub use live::{Interim, LIVE_OUTGOING_MAX, LIVE_WATCHED_MAX, LiveLane};
 pub use parked::{Retried, RetryError, retry_parked};
 pub use progress::{Lag, Positions, Progress, lags};
-pub use read_model::{Change, Decoded, ReadModel};
-pub use rebuild::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport, rebuild};
+pub use read_model::{Change, Decoded, Header, ReadModel};
+pub use rebuild::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
 pub use snapshot::Snapshot;
 
 use projector::Projector;

@@ -1,17 +1,43 @@
 //! What a read model is.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use domain::{Event, Position, Recorded};
+use chrono::{DateTime, Utc};
+use domain::{Event, Position, Recorded, StreamName, Version};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// An event with its envelope, decoded once for all who fold it.
+/// What of an event's envelope a fold may look at: where it belongs, and when it happened. Who caused it and what led to it
+/// is for those who read the log itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Place in the log.
+    pub position: Position,
+    /// Stream it belongs to.
+    pub stream: StreamName,
+    /// Place in the stream.
+    pub version: Version,
+    /// When it happened, by the clock of the one who said so.
+    pub occurred_at: DateTime<Utc>,
+}
+
+impl From<&Recorded> for Header {
+    fn from(recorded: &Recorded) -> Self {
+        let Recorded { position, stream, version, occurred_at, .. } = *recorded;
+        Self { position, stream, version, occurred_at }
+    }
+}
+
+impl From<Recorded> for Header {
+    fn from(recorded: Recorded) -> Self {
+        Self::from(&recorded)
+    }
+}
+
+/// An event with its place, decoded once for all who fold it.
 #[derive(Debug, Clone)]
 pub struct Decoded {
-    /// The envelope.
-    pub recorded: Arc<Recorded>,
+    /// Where it belongs.
+    pub recorded: Header,
     /// What happened.
     pub event: Event,
 }
@@ -41,8 +67,14 @@ pub trait ReadModel: Send + Sync + 'static {
     /// Every table of this model.
     fn tables(&self) -> &'static [&'static str];
 
-    /// Statements that create the tables, without schema, without `IF NOT EXISTS`.
+    /// Statements that create the tables, with the keys that `apply` needs, without schema, without `IF NOT EXISTS`.
     fn ddl(&self) -> &'static str;
+
+    /// Statements that create the indexes which only serve questions. A rebuild runs them when the tables are full, since
+    /// an index is made faster than it is kept.
+    fn indexes(&self) -> &'static str {
+        ""
+    }
 
     /// Folds events, in order, into the tables. Deterministic: the same events give the same rows, however they are cut
     /// into batches. Never reads a clock.

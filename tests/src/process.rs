@@ -41,6 +41,23 @@ impl Voice {
         Self { child, out, log }
     }
 
+    /// Whether the program is where [`Voice::start`] looks for it.
+    #[must_use]
+    pub fn is_built() -> bool {
+        beside_the_tests().exists()
+    }
+
+    /// A figure of the process's memory by its name in `/proc/PID/status`, such as `VmRSS`, in KiB.
+    ///
+    /// # Panics
+    /// The process has ended, or there is no such figure.
+    #[must_use]
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("the figure");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// The first line of standard output with this text in it, as soon as it is there.
     ///
     /// # Panics
@@ -156,11 +173,15 @@ pub struct Ended {
     pub log: String,
 }
 
-/// The program beside the tests.
-fn program() -> PathBuf {
+fn beside_the_tests() -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
     let directory = tests.parent().and_then(Path::parent).expect("a directory above the tests");
-    let program = directory.join("voice");
+    directory.join("voice")
+}
+
+/// The program beside the tests.
+fn program() -> PathBuf {
+    let program = beside_the_tests();
     assert!(
         program.exists(),
         "{} is not there: run the tests by .dev/test, or `cargo build -p voice` first",

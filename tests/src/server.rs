@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use api::{Limits, Policy};
 use chrono_tz::Tz;
+use commands::relay::{self, RelayConfig};
 use commands::{EventStore, NewUser, User, Users};
 use domain::permission::{Permission, Role};
 use ingest::language::Vader;
 use ingest::reactions::Reactions;
-use projections::{Bookmark, Changes, LiveLane, Progress, Source, Tail, read_models};
+use projections::{Bookmark, Changes, KafkaSource, LiveLane, Progress, Source, Tail, read_models};
 use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct TestServer {
     pub address: SocketAddr,
     /// Its accounts.
     pub users: Users,
+    /// Its write side.
+    pub store: EventStore,
     /// Ends requests and sockets.
     drain: CancellationToken,
     serving: TaskTracker,
@@ -65,7 +68,7 @@ impl TestServer {
     /// # Panics
     /// A role did not start.
     pub async fn start_under(database: &TestDatabase, limits: Limits, policy: Policy) -> Self {
-        Self::start_all(database, database.pool.clone(), limits, policy).await
+        Self::start_all(database, database.pool.clone(), limits, policy, None).await
     }
 
     /// The same, with connections of its own for what requests read: who asks, and the read models.
@@ -73,17 +76,39 @@ impl TestServer {
     /// # Panics
     /// A role did not start.
     pub async fn start_reading_by(database: &TestDatabase, readers: PgPool, limits: Limits) -> Self {
-        Self::start_all(database, readers, limits, Policy::default()).await
+        Self::start_all(database, readers, limits, Policy::default(), None).await
     }
 
-    async fn start_all(database: &TestDatabase, readers: PgPool, limits: Limits, policy: Policy) -> Self {
+    /// Starts every role with a relay to a topic of its own on Kafka, which is followed.
+    ///
+    /// # Panics
+    /// A role did not start.
+    pub async fn start_on_kafka(database: &TestDatabase, brokers: String) -> Self {
+        let topic = RelayConfig { brokers, topic: crate::kafka::topic() };
+        Self::start_all(database, database.pool.clone(), Limits::default(), Policy::default(), Some(topic)).await
+    }
+
+    async fn start_all(
+        database: &TestDatabase,
+        readers: PgPool,
+        limits: Limits,
+        policy: Policy,
+        kafka: Option<RelayConfig>,
+    ) -> Self {
         let pool = database.pool.clone();
         let (drain, followers, writers) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (serving, following, writing) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
         let store = EventStore::start(pool.clone(), &writing, writers.clone()).await.unwrap();
-        let source = Source::Table { appended: Some(store.head()) };
+        let source = match kafka {
+            None => Source::Table { appended: Some(store.head()) },
+            Some(config) => {
+                let source = KafkaSource { brokers: config.brokers.clone(), topic: config.topic.clone() };
+                following.spawn(relay::run(pool.clone(), config, store.head(), followers.clone()));
+                Source::Kafka(source)
+            }
+        };
         let tail = Tail::start(pool.clone(), source, &following, followers.clone()).await.unwrap();
         let models = read_models(Tz::UTC);
         let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
@@ -105,7 +130,7 @@ impl TestServer {
 
         let users = Users::new(pool.clone());
         let context = api::Context {
-            store,
+            store: store.clone(),
             changes,
             tail,
             live: LiveLane::start(pool.clone(), &following, &followers),
@@ -120,7 +145,7 @@ impl TestServer {
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         serving.spawn(api::serve(listener, router, drain.clone()));
-        Self { address, users, drain, serving, followers, following, writers, writing }
+        Self { address, users, store, drain, serving, followers, following, writers, writing }
     }
 
     /// Adds a user.

@@ -38,11 +38,12 @@ pub struct Segment {
     pub model: Label,
 }
 
-/// See [`Event::SegmentAdded`].
+/// See [`Event::SegmentAdded`]. On the wire it is its segment: flattening would take the JSON apart twice, and most events
+/// of a log are these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SegmentAdded {
     /// The segment.
-    #[serde(flatten)]
     pub segment: Segment,
 }
 

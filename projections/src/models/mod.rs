@@ -14,6 +14,7 @@
 pub mod agents;
 pub mod calls;
 mod columns;
+mod copy;
 pub mod dashboard;
 mod leg;
 pub mod queues;

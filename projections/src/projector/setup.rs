@@ -61,6 +61,7 @@ async fn create(pool: &PgPool, model: &dyn ReadModel) -> Result<(), Stop> {
     sqlx::query(AssertSqlSafe(format!("DROP TABLE IF EXISTS {tables}"))).execute(&mut *transaction).await?;
     sqlx::raw_sql("SET LOCAL search_path TO read, public").execute(&mut *transaction).await?;
     sqlx::raw_sql(model.ddl()).execute(&mut *transaction).await?;
+    sqlx::raw_sql(model.indexes()).execute(&mut *transaction).await?;
     sqlx::query("INSERT INTO public.projections (name, version, position) VALUES ($1, $2, 0)")
         .bind(model.name())
         .bind(model.version())

@@ -8,28 +8,30 @@
 //! a second rebuild of the same view: if that is lost, so is the rebuild, and what it left is removed by the next one.
 
 mod compare;
+mod follow;
 pub(crate) mod names;
 mod report;
+mod shared;
 mod switch;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::{Position, Recorded};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use domain::Position;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::fold::{self, Batch, Failure};
-use crate::log::{self, LogError};
 use crate::read_model::ReadModel;
+use crate::replay::Chunk;
 
+pub use follow::{NEAR_POSITIONS, REBUILD_EVENTS_MAX, ROUNDS_MAX};
 pub use report::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport};
+pub use shared::rebuild_all;
 
-/// Most events in one transaction.
-pub const REBUILD_EVENTS_MAX: usize = 5_000;
-/// A new view this close to the served one is compared and switched in.
-pub const NEAR_POSITIONS: i64 = 1_000;
+/// The beginning of the log, read once for several rebuilds.
+type Feed = mpsc::Receiver<Arc<Chunk>>;
 
 /// Rebuilds a view from the first event, while it is served and projected, and switches it in.
 ///
@@ -43,13 +45,24 @@ pub async fn rebuild(
     options: Options,
     progress: &(dyn Fn(RebuildProgress) + Send + Sync),
 ) -> Result<RebuildReport, RebuildError> {
+    rebuild_fed(pool, model, options, progress, None).await
+}
+
+/// The same, with the beginning of the log from elsewhere.
+async fn rebuild_fed(
+    pool: &PgPool,
+    model: &dyn ReadModel,
+    options: Options,
+    progress: &(dyn Fn(RebuildProgress) + Send + Sync),
+    feed: Option<Feed>,
+) -> Result<RebuildReport, RebuildError> {
     let mut connection = pool.acquire().await?;
     // The lock lives as long as the connection, so the connection does not go back to the pool, whatever happens.
     connection.close_on_drop();
     if !names::lock_for_session(&mut connection, model).await? {
         return Err(RebuildError::AlreadyRunning { projection: model.name() });
     }
-    let rebuilt = rebuild_alone(pool, model, options, progress, &mut connection).await;
+    let rebuilt = rebuild_alone(pool, model, options, progress, feed, &mut connection).await;
     // The server would notice the end of the connection a moment later than our caller notices ours.
     if let Err(error) = names::unlock_session(&mut connection, model).await {
         tracing::warn!(projection = model.name(), %error, "the lock of the rebuild goes with its connection only");
@@ -63,10 +76,12 @@ async fn rebuild_alone(
     model: &dyn ReadModel,
     options: Options,
     progress: &(dyn Fn(RebuildProgress) + Send + Sync),
+    feed: Option<Feed>,
     connection: &mut PgConnection,
 ) -> Result<RebuildReport, RebuildError> {
     let begun = Instant::now();
     let mut rebuild = Rebuild::begin(pool, model, connection).await?;
+    rebuild.load(connection, feed, progress).await?;
     rebuild.follow(connection, progress).await?;
     let (comparison, tables) = rebuild.compare(connection, options.accept_difference).await?;
     rebuild.analyze(connection).await?;
@@ -106,110 +121,4 @@ impl<'a> Rebuild<'a> {
             .await?;
         Ok(Self { pool, model, schema, position: 0, parked_keys: HashSet::new() })
     }
-
-    /// Folds the log until the served view is near. Never overtakes it, so that both can be compared.
-    async fn follow(
-        &mut self,
-        connection: &mut PgConnection,
-        progress: &(dyn Fn(RebuildProgress) + Send + Sync),
-    ) -> Result<(), RebuildError> {
-        loop {
-            let target = self.target(connection).await?;
-            progress(RebuildProgress { position: self.position, target });
-            if target - self.position <= NEAR_POSITIONS {
-                return Ok(());
-            }
-            let mut events = self.read(self.position, target).await?;
-            while let Some(last) = events.last().map(|event| event.position) {
-                // The next events are read while these are folded.
-                let (pool, read) = (self.pool, last);
-                let (folded, next) = tokio::join!(self.fold(connection, &events), read_ahead(pool, read, target));
-                folded?;
-                progress(RebuildProgress { position: self.position, target });
-                events = next?;
-            }
-        }
-    }
-
-    /// The checkpoint of the served view, or the log's head where there is none.
-    async fn target(&self, connection: &mut PgConnection) -> Result<Position, RebuildError> {
-        let target = sqlx::query_scalar(
-            "SELECT coalesce((SELECT position FROM public.projections WHERE name = $1),
-                             (SELECT position FROM public.event_log))",
-        )
-        .bind(self.model.name())
-        .fetch_one(&mut *connection)
-        .await?;
-        if target < self.position {
-            return Err(RebuildError::WentBack { projection: self.model.name(), position: target });
-        }
-        Ok(target)
-    }
-
-    async fn read(&self, after: Position, upto: Position) -> Result<Vec<Arc<Recorded>>, RebuildError> {
-        read_ahead(self.pool, after, upto).await
-    }
-
-    /// Folds what is left up to a position, within the caller's transaction if there is one.
-    async fn fold_upto(&mut self, connection: &mut PgConnection, upto: Position) -> Result<(), RebuildError> {
-        while self.position < upto {
-            let events = self.read(self.position, upto).await?;
-            self.fold(connection, &events).await?;
-        }
-        Ok(())
-    }
-
-    /// Folds events; those that can't be are cornered by halving and parked, as in the projector.
-    async fn fold(&mut self, connection: &mut PgConnection, events: &[Arc<Recorded>]) -> Result<(), RebuildError> {
-        let mut rest = events;
-        let mut limit = rest.len();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(limit.min(rest.len()));
-            let batch = Batch::of(now, &self.parked_keys);
-            match self.try_fold(connection, &batch).await {
-                Ok(()) => {
-                    self.folded(&batch)?;
-                    rest = later;
-                    limit = (limit * 2).min(REBUILD_EVENTS_MAX);
-                }
-                Err(Failure::Machinery(error)) => return Err(error.into()),
-                Err(Failure::Poison(error)) => match now {
-                    [event] => {
-                        let parking = Batch::parking(event, error);
-                        fold::park(connection, &self.schema, &parking.parked).await?;
-                        self.folded(&parking)?;
-                        rest = later;
-                    }
-                    _ => limit = now.len() / 2,
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn folded(&mut self, batch: &Batch) -> Result<(), RebuildError> {
-        self.position = batch.upto;
-        if batch.mark_parked(&mut self.parked_keys) { Ok(()) } else { Err(RebuildError::TooManyParked) }
-    }
-
-    /// One batch in a transaction, or in a savepoint of the transaction that is open.
-    async fn try_fold(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), Failure> {
-        let mut transaction = connection.begin().await.map_err(Failure::Machinery)?;
-        // What changed is nobody's business: the served view has told it already.
-        fold::apply(self.model, &mut transaction, &batch.decoded).await?;
-        fold::park(&mut transaction, &self.schema, &batch.parked).await.map_err(Failure::Machinery)?;
-        transaction.commit().await.map_err(fold::failure)
-    }
-}
-
-/// The next events up to a position, on a connection of the pool.
-async fn read_ahead(pool: &PgPool, after: Position, upto: Position) -> Result<Vec<Arc<Recorded>>, RebuildError> {
-    if after >= upto {
-        return Ok(Vec::new());
-    }
-    let events = log::read_between(pool, after, upto, REBUILD_EVENTS_MAX).await?;
-    if events.is_empty() {
-        return Err(LogError::Hole { expected: after + 1, found: upto }.into());
-    }
-    Ok(events.into_iter().map(Arc::new).collect())
 }

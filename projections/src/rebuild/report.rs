@@ -96,6 +96,18 @@ pub enum RebuildError {
         /// Where the new tables are, for inspection; the next rebuild removes them.
         schema: String,
     },
+    /// The log grows faster than it can be folded: the new view would never reach the served one.
+    #[error(
+        "{projection} is outrun by its log: {behind} events behind, and not closer in {rounds} rounds; try at a quieter time"
+    )]
+    Outrun {
+        /// The view.
+        projection: &'static str,
+        /// Events between the new view and the served one.
+        behind: i64,
+        /// Rounds without coming closer.
+        rounds: u32,
+    },
     /// The served checkpoint moved back.
     #[error("the checkpoint of {projection} went back to {position} during the rebuild")]
     WentBack {

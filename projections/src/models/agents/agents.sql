@@ -14,9 +14,6 @@ CREATE TABLE agents (
     position        bigint   NOT NULL,   -- last event taken in, of the agent or of one of its calls
     CONSTRAINT agents_key PRIMARY KEY (agent_id)
 );
-CREATE INDEX agents_name ON agents (name, agent_id);
-CREATE INDEX agents_team ON agents (team, name, agent_id);
-CREATE INDEX agents_position ON agents (position);
 
 CREATE TABLE agent_capabilities (
     agent_id uuid     NOT NULL,
@@ -24,8 +21,6 @@ CREATE TABLE agent_capabilities (
     level    smallint NOT NULL,   -- 1 learning ... 10 expert
     CONSTRAINT agent_capabilities_key PRIMARY KEY (agent_id, name)
 );
--- Who can do something, best first.
-CREATE INDEX agent_capabilities_name ON agent_capabilities (name, level DESC);
 
 -- Contacts that agents have now: legs that are not closed. A leg that closes leaves.
 CREATE TABLE agent_contacts (
@@ -58,9 +53,5 @@ CREATE TABLE agent_intervals (
     CONSTRAINT agent_intervals_dimension CHECK (dimension IN ('presence', 'contact', 'activity')),
     CONSTRAINT agent_intervals_forward CHECK (ended_at >= began_at)
 );
--- The floor at an instant.
-CREATE INDEX agent_intervals_at ON agent_intervals USING gist (tstzrange(began_at, ended_at));
--- An agent's day.
-CREATE INDEX agent_intervals_began ON agent_intervals (agent_id, began_at);
 -- What is still so, to end it.
 CREATE INDEX agent_intervals_open ON agent_intervals (agent_id) WHERE ended_at IS NULL;

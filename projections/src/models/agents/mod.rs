@@ -49,6 +49,10 @@ impl ReadModel for Agents {
         include_str!("agents.sql")
     }
 
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let Some(first) = events.first() else {
             return Ok(Vec::new());

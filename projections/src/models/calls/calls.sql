@@ -40,13 +40,6 @@ CREATE TABLE calls (
                                             'ended', 'abandoned', 'failed')),
     CONSTRAINT calls_waiting_in_a_queue CHECK (waiting_since IS NULL OR queue IS NOT NULL)
 );
--- Pages of the list, newest first.
-CREATE INDEX calls_initiated ON calls (initiated_at DESC, call_id DESC);
-CREATE INDEX calls_queue ON calls (queue, initiated_at DESC, call_id DESC);
--- What goes on now is a small part of all calls.
-CREATE INDEX calls_live ON calls (initiated_at DESC, call_id DESC) WHERE state NOT IN ('ended', 'abandoned', 'failed');
--- What changed after a position.
-CREATE INDEX calls_position ON calls (position);
 
 -- One row: one offer to one agent and what became of it.
 CREATE TABLE call_legs (
@@ -84,5 +77,3 @@ CREATE TABLE call_legs (
     CONSTRAINT call_legs_outcome CHECK (outcome IN ('declined', 'expired', 'withdrawn', 'completed', 'failed',
                                                     'transferred_blind', 'transferred_consult', 'consult_cancelled'))
 );
--- Calls of an agent.
-CREATE INDEX call_legs_agent ON call_legs (agent_id, call_id);

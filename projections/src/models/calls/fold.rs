@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use domain::call::{self, EndedBy, Event, LegNumber, Party};
-use domain::{AgentId, Personal, Recorded};
+use domain::{AgentId, Personal};
 
 use super::{CallRow, CallState, CallView, LegKind, LegOutcome, LegRow, RecordingState};
-use crate::Decoded;
 use crate::models::rows::elapsed_ms;
 use crate::models::{LegState, LegTimes};
+use crate::{Decoded, Header};
 
 impl CallView {
     /// Takes one event in. Events of other streams, and whatever comes before the call was initiated, change nothing.
@@ -258,7 +258,7 @@ fn state_of(call: &CallRow, legs: &[LegRow]) -> CallState {
     }
 }
 
-fn initiated_view(recorded: &Recorded, event: &call::Initiated) -> CallView {
+fn initiated_view(recorded: &Header, event: &call::Initiated) -> CallView {
     let at = recorded.occurred_at;
     let call = CallRow {
         call_id: recorded.stream.id,

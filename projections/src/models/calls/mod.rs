@@ -7,7 +7,7 @@ mod fold;
 mod query;
 mod row;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use domain::CallId;
@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 pub use query::{CallCursor, CallFilter, by_ids, changed_after, count, legs_of, page};
 pub use row::{CallRow, CallState, CallView, LegKind, LegOutcome, LegRow, RecordingState};
 
+use super::copy::{COPY_ROWS_MIN, insert};
 use super::rows::{by_ids as rows_by_ids, change_of, last_changes, write};
 use crate::{Change, Decoded, ReadModel};
 
@@ -41,6 +42,10 @@ impl ReadModel for Calls {
         include_str!("calls.sql")
     }
 
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let events: Vec<&Decoded> = events.iter().filter(|e| matches!(e.event, domain::Event::Call(_))).collect();
         let ids: BTreeSet<CallId> = events.iter().map(|decoded| decoded.recorded.stream.id).collect();
@@ -51,6 +56,7 @@ impl ReadModel for Calls {
         let sql = concat!(query::select_calls!(""), "WHERE c.call_id = ANY($1)");
         let stored: Vec<CallView> = rows_by_ids(connection, sql, &ids).await?;
         let mut views: BTreeMap<CallId, CallView> = stored.into_iter().map(|view| (view.call.call_id, view)).collect();
+        let known: HashSet<CallId> = views.keys().copied().collect();
 
         for decoded in &events {
             let id = decoded.recorded.stream.id;
@@ -60,10 +66,24 @@ impl ReadModel for Calls {
         }
 
         let changes = last_changes(events.iter().map(|decoded| change_of(decoded)));
-        let (calls, legs): (Vec<CallRow>, Vec<Vec<LegRow>>) =
-            views.into_values().map(|view| (view.call, view.legs)).unzip();
-        write(connection, include_str!("write_calls.sql"), &calls).await?;
-        write(connection, include_str!("write_legs.sql"), &legs.concat()).await?;
+        // Few are written by one statement, new or not.
+        let many = views.len() - known.len() >= COPY_ROWS_MIN;
+        let (new, old): (Vec<_>, Vec<_>) =
+            views.into_values().partition(|view| many && !known.contains(&view.call.call_id));
+        let (calls, legs) = rows_of(new);
+        insert(connection, "calls", WRITE_CALLS, &calls).await?;
+        insert(connection, "call_legs", WRITE_LEGS, &legs).await?;
+        let (calls, legs) = rows_of(old);
+        write(connection, WRITE_CALLS, &calls).await?;
+        write(connection, WRITE_LEGS, &legs).await?;
         Ok(changes)
     }
+}
+
+const WRITE_CALLS: &str = include_str!("write_calls.sql");
+const WRITE_LEGS: &str = include_str!("write_legs.sql");
+
+fn rows_of(views: Vec<CallView>) -> (Vec<CallRow>, Vec<LegRow>) {
+    let (calls, legs): (Vec<CallRow>, Vec<Vec<LegRow>>) = views.into_iter().map(|view| (view.call, view.legs)).unzip();
+    (calls, legs.into_iter().flatten().collect())
 }

@@ -43,6 +43,10 @@ impl ReadModel for Queues {
         include_str!("queues.sql")
     }
 
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let events: Vec<&Decoded> = events.iter().filter(|e| matches!(e.event, domain::Event::Call(_))).collect();
         let ids: BTreeSet<CallId> = events.iter().map(|decoded| decoded.recorded.stream.id).collect();

@@ -9,7 +9,6 @@ CREATE TABLE queues (
     CONSTRAINT queues_key PRIMARY KEY (queue_id),
     CONSTRAINT queues_name UNIQUE (name)
 );
-CREATE INDEX queues_position ON queues (position);
 
 CREATE TABLE queue_entries (
     call_id     uuid        NOT NULL,
@@ -32,5 +31,3 @@ CREATE TABLE queue_entries (
 );
 -- Who waits, in the order of being served.
 CREATE INDEX queue_entries_waiting ON queue_entries (queue, priority DESC, enqueued_at, call_id) WHERE left_at IS NULL;
--- The history of a queue, newest first.
-CREATE INDEX queue_entries_history ON queue_entries (queue, enqueued_at DESC, call_id DESC, entry DESC);

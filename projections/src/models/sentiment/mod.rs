@@ -39,6 +39,10 @@ impl ReadModel for Sentiment {
         include_str!("sentiment.sql")
     }
 
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let rows: Vec<ScoreRow> = events.iter().filter_map(ScoreRow::of).collect();
         let sql = "INSERT INTO sentiment SELECT * FROM jsonb_populate_recordset(NULL::sentiment, $1)";

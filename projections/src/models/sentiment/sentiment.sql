@@ -15,8 +15,6 @@ CREATE TABLE sentiment (
     CONSTRAINT sentiment_key PRIMARY KEY (call_id, segment, model, model_version),
     CONSTRAINT sentiment_speaker CHECK (speaker IN ('customer', 'agent'))
 );
-CREATE INDEX sentiment_call_position ON sentiment (call_id, position);
-CREATE INDEX sentiment_position ON sentiment (position);
 
 -- Segments that have been corrected: what was scored of them counts no more, also when the score comes later.
 CREATE TABLE sentiment_superseded (

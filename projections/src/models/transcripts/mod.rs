@@ -16,7 +16,8 @@ use sqlx::PgConnection;
 pub use query::{SEGMENTS_MAX, SearchFilter, added_after, current, search_best, search_newest};
 pub use row::{SearchHit, SegmentRow};
 
-use super::rows::{change_of, last_changes, write};
+use super::copy::insert;
+use super::rows::{change_of, last_changes};
 use crate::{Change, Decoded, ReadModel};
 
 /// The read model `transcripts`. Its key is the call id.
@@ -41,9 +42,14 @@ impl ReadModel for Transcripts {
         include_str!("transcripts.sql")
     }
 
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
     async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let rows: Vec<SegmentRow> = events.iter().filter_map(SegmentRow::of).collect();
-        write(connection, include_str!("write_transcripts.sql"), &rows).await?;
+        // Each segment is told once, so none of them is there yet.
+        insert(connection, "transcripts", include_str!("write_transcripts.sql"), &rows).await?;
         mark_superseded(connection, &rows).await?;
         Ok(last_changes(events.iter().filter(|decoded| is_transcript(decoded)).map(change_of)))
     }

@@ -20,8 +20,3 @@ CREATE TABLE transcripts (
     CONSTRAINT transcripts_key PRIMARY KEY (call_id, sequence),
     CONSTRAINT transcripts_speaker CHECK (speaker IN ('customer', 'agent'))
 );
--- What was added to a call after a position.
-CREATE INDEX transcripts_call_position ON transcripts (call_id, position);
--- Newest first, and what was added after a position.
-CREATE INDEX transcripts_position ON transcripts (position);
-CREATE INDEX transcripts_search ON transcripts USING gin (search);

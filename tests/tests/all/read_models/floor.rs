@@ -1,7 +1,6 @@
 //! A call centre in memory: commands at given times, decided by the aggregates, give the events of a log.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::agent::{Agent, Presence};
@@ -81,7 +80,7 @@ impl Floor {
                 trace: None,
                 payload: RawValue::from_string(event.payload().unwrap()).unwrap(),
             };
-            self.log.push(Decoded { recorded: Arc::new(recorded), event });
+            self.log.push(Decoded { recorded: recorded.into(), event });
         }
     }
 

@@ -1,0 +1,46 @@
+//! What it costs to read the log and to keep views of it, against what the same PostgreSQL can do at best, in one run.
+//!
+//! `DATABASE_URL=... cargo bench -p tests --bench views` prints a Markdown table; `-- --quick` only shows that it works, and
+//! `-- --only=NAME` measures one part. Figures differ from machine to machine; ratios are what counts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
+
+mod ceiling;
+mod follow;
+mod latency;
+mod log;
+mod memory;
+mod rebuild;
+mod replay;
+#[allow(dead_code, reason = "each benchmark uses its part")]
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::Extent;
+use support::table::print;
+
+fn main() {
+    support::run(measure);
+}
+
+async fn measure(extent: Extent) {
+    let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let mut rows = Vec::new();
+    if wanted("replay") {
+        rows.extend(replay::measure(extent).await);
+    }
+    if wanted("rebuild") {
+        rows.extend(rebuild::measure(extent).await);
+    }
+    if wanted("follow") {
+        rows.extend(follow::measure(extent).await);
+    }
+    if wanted("latency") {
+        rows.extend(latency::measure(extent).await);
+    }
+    if wanted("memory") {
+        rows.extend(memory::measure(extent).await);
+    }
+    print(&rows);
+}
