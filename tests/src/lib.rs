@@ -5,6 +5,7 @@
 
 pub mod database;
 pub mod graphql;
+pub mod history;
 pub mod kafka;
 pub mod process;
 pub mod proxy;
