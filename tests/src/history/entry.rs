@@ -50,8 +50,8 @@ pub enum Entry {
     Received {
         /// Its place in the log.
         position: Position,
-        /// Its identity.
-        id: Uuid,
+        /// Its identity, where the subscription shows it.
+        id: Option<Uuid>,
     },
     /// An observer: where a follower of the log stands.
     Checkpoint {

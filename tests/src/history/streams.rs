@@ -23,8 +23,12 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
             violations.push(Violation::new(I3StreamsAreLinear, event.position, &name, what));
         }
     }
-    let heads: HashMap<(Uuid, &str), i64> =
-        history.log.streams.iter().map(|(stream, category, version)| ((*stream, category.as_str()), *version)).collect();
+    let heads: HashMap<(Uuid, &str), i64> = history
+        .log
+        .streams
+        .iter()
+        .map(|(stream, category, version)| ((*stream, category.as_str()), *version))
+        .collect();
     for (stream, events) in &streams {
         let (count, last) = (i64::try_from(events.len()).unwrap_or(i64::MAX), events.last().map(|e| e.position));
         let head = heads.get(stream).copied().unwrap_or(0);

@@ -19,11 +19,12 @@ fn check_one(history: &History, actor: &str, lines: &[Line]) -> Option<Violation
     let mut due = history.log.events.iter().filter(|event| sees(watched, event));
     for (position, id) in received {
         let Some(event) = due.next() else {
-            let what = format!("event {id} came after the last one");
+            let what = format!("{id:?} came after the last one");
             return Some(Violation::new(I9SubscribersMissNothing, position, actor, what));
         };
-        if (event.position, event.id) != (position, id) {
-            let what = format!("event {} of position {} is due, and {id} of {position} came", event.id, event.position);
+        if event.position != position || id.is_some_and(|id| id != event.id) {
+            let what =
+                format!("event {} of position {} is due, and {id:?} of {position} came", event.id, event.position);
             return Some(Violation::new(I9SubscribersMissNothing, event.position.min(position), actor, what));
         }
     }

@@ -73,11 +73,7 @@ fn due(history: &History, partitions: i32) -> HashMap<Position, (i32, Position, 
 }
 
 /// What is wrong with a record by itself.
-fn wrong(
-    record: &Published,
-    topic: &Topic,
-    due: &HashMap<Position, (i32, Position, &Stored)>,
-) -> Option<String> {
+fn wrong(record: &Published, topic: &Topic, due: &HashMap<Position, (i32, Position, &Stored)>) -> Option<String> {
     if record.source != topic.source {
         return Some(format!("a record of {:?}", record.source));
     }

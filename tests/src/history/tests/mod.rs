@@ -80,9 +80,9 @@ fn sound() -> History {
             key: stream.to_string(),
             payload,
         });
-        all.push(line(at + 60, Entry::Received { position, id }));
+        all.push(line(at + 60, Entry::Received { position, id: Some(id) }));
         if stream == super::tests::stream(1) {
-            some.push(line(at + 60, Entry::Received { position, id }));
+            some.push(line(at + 60, Entry::Received { position, id: Some(id) }));
         }
         observer.push(line(at + 70, Entry::Checkpoint { follower: "calls".to_owned(), position }));
     }

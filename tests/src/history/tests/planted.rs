@@ -29,7 +29,8 @@ fn a_log_that_lost_its_end_is_found_by_those_who_were_answered() {
         }
         history.log.head = 55;
         for (stream, _, version) in &mut history.log.streams {
-            *version = i64::try_from(history.log.events.iter().filter(|event| event.stream == *stream).count()).unwrap();
+            *version =
+                i64::try_from(history.log.events.iter().filter(|event| event.stream == *stream).count()).unwrap();
         }
     });
     assert_eq!(lost[&Invariant::I1AcknowledgedIsKept], Some(56));
@@ -88,8 +89,13 @@ fn what_is_unknown_may_be_there_or_not_but_its_key_must_agree() {
     });
     assert_eq!(keyless[&Invariant::I2RejectedIsAbsent], Some(20));
     let absent = found(|history| {
-        let intent =
-            Entry::Intent { command: command(99), stream: stream(1), category: "call".to_owned(), expected: None, content: json!({}) };
+        let intent = Entry::Intent {
+            command: command(99),
+            stream: stream(1),
+            category: "call".to_owned(),
+            expected: None,
+            content: json!({}),
+        };
         journal(history, "writer-0").push(line(9_000, intent));
         journal(history, "writer-0").push(line(9_100, Entry::Answered { command: command(99), answer: unknown() }));
     });
@@ -133,8 +139,13 @@ fn a_conflict_with_nobody_is_found_and_a_real_one_is_not() {
     let conflict = |sent: u64, answered: u64| {
         found(move |history| {
             let (id, expected) = (command(99), Some(history.log.events[19].version));
-            let intent =
-                Entry::Intent { command: id, stream: stream(20), category: "call".to_owned(), expected, content: json!({}) };
+            let intent = Entry::Intent {
+                command: id,
+                stream: stream(20),
+                category: "call".to_owned(),
+                expected,
+                content: json!({}),
+            };
             let lines = journal(history, "writer-1");
             lines.push(line(sent, intent));
             lines.push(line(answered, Entry::Answered { command: id, answer: Answer::Conflict }));
@@ -209,7 +220,7 @@ fn a_subscriber_that_misses_gets_twice_or_out_of_order_is_found() {
         journal(history, "all").insert(31, again);
     };
     assert_eq!(found(twice), at(30));
-    let foreign = Entry::Received { position: 61, id: event_id(61) };
+    let foreign = Entry::Received { position: 61, id: Some(event_id(61)) };
     assert_eq!(found(|history| journal(history, "all").push(line(9_000, foreign))), at(61));
 }
 

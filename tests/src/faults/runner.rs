@@ -1,0 +1,127 @@
+//! The long form: one cluster, one fault after the other by chance, and a sum at the end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use super::{Cluster, Depth, Fault, Scale};
+use crate::history::{History, Invariant, Violation, topic_counts};
+
+/// The whole history is looked at after each this many faults, and at the end.
+const VERIFIED_EVERY: usize = 5;
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// What everything that was left to chance came from.
+    pub seed: u64,
+    /// How long it took.
+    pub lasted: Duration,
+    /// How often each fault was injected.
+    pub faults: BTreeMap<Fault, usize>,
+    /// Commands that were answered.
+    pub commands: u64,
+    /// Tries that were not answered, or not in earnest.
+    pub unanswered: u64,
+    /// Commands that turned out to have been done by a try that was not answered.
+    pub already_applied: u64,
+    /// Events in the log.
+    pub appended: u64,
+    /// Records in the topic.
+    pub records: u64,
+    /// Records of events that were there already: dropped by whoever reads.
+    pub duplicates: u64,
+    /// Records that came before their predecessors.
+    pub early: u64,
+    /// Events that subscribers received.
+    pub delivered: u64,
+    /// Connections that they needed.
+    pub connections: u64,
+    /// Everything that is not as promised.
+    pub violations: Vec<Violation>,
+}
+
+impl Summary {
+    /// Violations that mean a loss: of something acknowledged, published, or shown.
+    #[must_use]
+    pub fn losses(&self) -> usize {
+        let lost = |violation: &&Violation| {
+            matches!(
+                violation.invariant,
+                Invariant::I1AcknowledgedIsKept | Invariant::I6TopicIsTheLog | Invariant::I9SubscribersMissNothing
+            )
+        };
+        self.violations.iter().filter(lost).count()
+    }
+
+    /// Takes over what a history says.
+    pub fn take(&mut self, cluster: &Cluster, history: &History, violations: Vec<Violation>) {
+        let topic = topic_counts(history);
+        (self.records, self.duplicates, self.early) = (topic.records, topic.duplicates, topic.early);
+        self.appended = u64::try_from(history.log.events.len()).unwrap_or(u64::MAX);
+        self.commands = cluster.load.done();
+        (self.unanswered, self.already_applied) = cluster.load.unanswered_and_repeated();
+        (self.delivered, self.connections) = cluster.watchers.received_and_connections();
+        self.violations = violations;
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: usize = self.faults.values().sum();
+        let kinds: Vec<String> = self.faults.iter().map(|(fault, count)| format!("{fault} {count}")).collect();
+        writeln!(f, "seed                    {}", self.seed)?;
+        writeln!(f, "lasted                  {:.1} min", self.lasted.as_secs_f64() / 60.0)?;
+        writeln!(f, "faults                  {faults}: {}", kinds.join(", "))?;
+        writeln!(f, "commands answered       {}", self.commands)?;
+        writeln!(f, "  tries unanswered      {}", self.unanswered)?;
+        writeln!(f, "  found already applied {}", self.already_applied)?;
+        writeln!(f, "events appended         {}", self.appended)?;
+        writeln!(f, "records on Kafka        {}", self.records)?;
+        writeln!(f, "  duplicates dropped    {}", self.duplicates)?;
+        writeln!(f, "  before their turn     {}", self.early)?;
+        writeln!(f, "events delivered        {} over {} connections", self.delivered, self.connections)?;
+        writeln!(f, "losses                  {}", self.losses())?;
+        write!(f, "violations              {}", self.violations.len())
+    }
+}
+
+/// Injects faults by chance until the time is over or something is not as promised. `say` is told what happens.
+pub async fn run(seed: u64, lasts: Duration, chosen: &[Fault], scale: Scale, say: impl Fn(String)) -> Summary {
+    let begun = Instant::now();
+    let mut cluster = Cluster::start(seed).await;
+    let mut summary = Summary { seed, ..Summary::default() };
+    let mut round = 0;
+    loop {
+        round += 1;
+        let fault = chosen[cluster.luck.random_range(0..chosen.len())];
+        say(format!("{:6.1} s  {fault}", begun.elapsed().as_secs_f64()));
+        fault.inject(&mut cluster, scale).await;
+        *summary.faults.entry(fault).or_default() += 1;
+        let settled = cluster.settle().await;
+        let last = begun.elapsed() >= lasts || settled.stuck.is_some();
+        if last || round % VERIFIED_EVERY == 0 {
+            let (history, violations) = cluster.verify(Depth::Views).await;
+            summary.take(&cluster, &history, violations);
+            say(format!(
+                "{:6.1} s  {} events, {} violations",
+                begun.elapsed().as_secs_f64(),
+                summary.appended,
+                summary.violations.len()
+            ));
+        }
+        if last || !summary.violations.is_empty() {
+            break;
+        }
+        cluster.load.go_on();
+    }
+    summary.lasted = begun.elapsed();
+    if summary.violations.is_empty() {
+        cluster.stop().await;
+    } else {
+        say(format!("journals and logs: {}", cluster.keep().display()));
+    }
+    summary
+}
