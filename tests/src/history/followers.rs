@@ -13,16 +13,17 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
     let mut lines: Vec<_> =
         history.journals.iter().flat_map(|(actor, lines)| lines.iter().map(move |line| (actor, line))).collect();
     lines.sort_by_key(|(_, line)| line.at);
-    let mut at: HashMap<&str, Position> = HashMap::new();
+    let (mut at, mut sent_back) = (HashMap::<&str, Position>::new(), HashMap::<&str, Position>::new());
     for (actor, line) in lines {
         match &line.entry {
-            Entry::SentBack { follower, from } => {
-                let known = at.entry(follower).or_insert(0);
-                *known = (*known).min(from - 1);
-            }
+            // It goes back once, some time from now, and by the time everything is quiet it has.
+            Entry::SentBack { follower, from } => drop(sent_back.insert(follower, *from)),
+            Entry::Quiet { .. } => sent_back.clear(),
             Entry::Checkpoint { follower, position } => {
                 let before = at.insert(follower, *position).unwrap_or(0);
-                if before > *position {
+                let told =
+                    before > *position && sent_back.remove(follower.as_str()).is_some_and(|from| *position >= from - 1);
+                if before > *position && !told {
                     let what = format!("{follower} moved back from {before}");
                     violations.push(Violation::new(I8CheckpointsMoveOn, *position, actor, what));
                 }

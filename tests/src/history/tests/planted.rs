@@ -190,12 +190,20 @@ fn a_stale_checkpoint_is_found_unless_it_was_told_to_go_back() {
     let stale = Entry::Checkpoint { follower: "calls".to_owned(), position: 31 };
     let back = |history: &mut History| journal(history, "observer").push(line(6_100, stale.clone()));
     assert_eq!(found(back), BTreeMap::from([(Invariant::I8CheckpointsMoveOn, Some(31))]));
-    let told = found(|history| {
-        let told = Entry::SentBack { follower: "calls".to_owned(), from: 20 };
-        journal(history, "observer").push(line(6_090, told));
-        back(history);
-    });
-    assert_eq!(told, BTreeMap::new());
+    let told = |from: Position, times: usize| {
+        found(|history| {
+            let told = Entry::SentBack { follower: "calls".to_owned(), from };
+            journal(history, "observer").push(line(6_090, told));
+            (0..times).for_each(|_| back(history));
+            let on = Entry::Checkpoint { follower: "calls".to_owned(), position: 45 };
+            journal(history, "observer").push(line(6_110, on));
+            (1..times).for_each(|_| journal(history, "observer").push(line(6_120, stale.clone())));
+        })
+    };
+    assert_eq!(told(20, 1), BTreeMap::new());
+    assert_eq!(told(32, 1), BTreeMap::new());
+    assert_eq!(told(33, 1), BTreeMap::from([(Invariant::I8CheckpointsMoveOn, Some(31))]), "further than told");
+    assert_eq!(told(20, 2), BTreeMap::from([(Invariant::I8CheckpointsMoveOn, Some(31))]), "once, not twice");
 }
 
 #[test]
