@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
     let chosen = if arguments.only.is_empty() { Fault::ALL.to_vec() } else { arguments.only };
     let scale = if arguments.short { Scale::Short } else { Scale::Long };
     let lasts = Duration::from_secs_f64(arguments.minutes * 60.0);
-    let summary = run(seed, lasts, &chosen, scale, |what| println!("{what}")).await;
+    let summary = run(seed, lasts, &chosen, scale, &|what| println!("{what}")).await;
     println!("{summary}");
     for violation in &summary.violations {
         println!("{violation}");

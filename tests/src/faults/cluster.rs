@@ -163,6 +163,11 @@ impl Cluster {
         self.journal.note(Entry::Injected { fault: fault.to_string() });
     }
 
+    /// Notes that something did not do what it must while a fault lasted.
+    pub(super) fn failed(&self, what: &str) {
+        self.journal.note(Entry::Stuck { who: what.to_owned() });
+    }
+
     /// Keeps the journals, with the logs of all processes beside them; where they are.
     ///
     /// # Panics

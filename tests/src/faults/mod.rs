@@ -21,5 +21,5 @@ mod watcher;
 pub use cluster::{CATCH_UP_WITHIN, Cluster};
 pub use collect::Depth;
 pub use quiet::Settled;
-pub use runner::{Summary, run};
+pub use runner::{Summary, run, run_in_order};
 pub use scenario::{Fault, Scale};

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use rand::RngExt;
 
 use super::{Cluster, Depth, Fault, Scale};
@@ -88,40 +90,86 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Injects faults by chance until the time is over or something is not as promised. `say` is told what happens.
-pub async fn run(seed: u64, lasts: Duration, chosen: &[Fault], scale: Scale, say: impl Fn(String)) -> Summary {
-    let begun = Instant::now();
-    let mut cluster = Cluster::start(seed).await;
-    let mut summary = Summary { seed, ..Summary::default() };
-    let mut round = 0;
-    loop {
-        round += 1;
-        let fault = chosen[cluster.luck.random_range(0..chosen.len())];
-        say(format!("{:6.1} s  {fault}", begun.elapsed().as_secs_f64()));
-        fault.inject(&mut cluster, scale).await;
-        *summary.faults.entry(fault).or_default() += 1;
-        let settled = cluster.settle().await;
-        let last = begun.elapsed() >= lasts || settled.stuck.is_some();
-        if last || round % VERIFIED_EVERY == 0 {
-            let (history, violations) = cluster.verify(Depth::Views).await;
-            summary.take(&cluster, &history, violations);
-            say(format!(
-                "{:6.1} s  {} events, {} violations",
-                begun.elapsed().as_secs_f64(),
-                summary.appended,
-                summary.violations.len()
-            ));
+/// A run under way.
+struct Run<'a> {
+    begun: Instant,
+    cluster: Cluster,
+    scale: Scale,
+    summary: Summary,
+    say: &'a dyn Fn(String),
+}
+
+impl<'a> Run<'a> {
+    async fn begin(seed: u64, scale: Scale, say: &'a dyn Fn(String)) -> Self {
+        let begun = Instant::now();
+        let cluster = Cluster::start(seed).await;
+        Self { begun, cluster, scale, summary: Summary { seed, ..Summary::default() }, say }
+    }
+
+    fn say(&self, what: &str) {
+        (self.say)(format!("{:6.1} s  {what}", self.begun.elapsed().as_secs_f64()));
+    }
+
+    /// Injects one fault and waits until everything is at rest. `false`: something is not as it must be already.
+    async fn inject(&mut self, fault: Fault) -> bool {
+        self.cluster.load.go_on();
+        self.say(&fault.to_string());
+        *self.summary.faults.entry(fault).or_default() += 1;
+        let injected = AssertUnwindSafe(fault.inject(&mut self.cluster, self.scale)).catch_unwind().await;
+        if let Err(panic) = injected {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+            self.cluster.failed(&format!("{fault}: {text}"));
+            return false;
         }
-        if last || !summary.violations.is_empty() {
+        self.cluster.settle().await.stuck.is_none()
+    }
+
+    /// Holds the whole history against the invariants.
+    async fn verify(&mut self, depth: Depth) {
+        let (history, violations) = self.cluster.verify(depth).await;
+        self.summary.take(&self.cluster, &history, violations);
+        self.say(&format!("{} events, {} violations", self.summary.appended, self.summary.violations.len()));
+    }
+
+    async fn end(mut self) -> Summary {
+        self.summary.lasted = self.begun.elapsed();
+        if self.summary.violations.is_empty() {
+            self.cluster.stop().await;
+        } else {
+            let kept = self.cluster.keep();
+            (self.say)(format!("journals and logs: {}", kept.display()));
+        }
+        self.summary
+    }
+}
+
+/// Injects faults by chance until the time is over or something is not as promised. `say` is told what happens.
+pub async fn run(seed: u64, lasts: Duration, chosen: &[Fault], scale: Scale, say: &dyn Fn(String)) -> Summary {
+    let mut run = Run::begin(seed, scale, say).await;
+    for round in 1.. {
+        let fault = chosen[run.cluster.luck.random_range(0..chosen.len())];
+        let sound = run.inject(fault).await;
+        let last = !sound || run.begun.elapsed() >= lasts;
+        if last || round % VERIFIED_EVERY == 0 {
+            run.verify(if sound { Depth::Views } else { Depth::Log }).await;
+        }
+        if last || !run.summary.violations.is_empty() {
             break;
         }
-        cluster.load.go_on();
     }
-    summary.lasted = begun.elapsed();
-    if summary.violations.is_empty() {
-        cluster.stop().await;
-    } else {
-        say(format!("journals and logs: {}", cluster.keep().display()));
+    run.end().await
+}
+
+/// Injects these faults in this order, each in its short form, and looks at the whole history after each.
+pub async fn run_in_order(seed: u64, faults: &[Fault], say: &dyn Fn(String)) -> Summary {
+    let mut run = Run::begin(seed, Scale::Short, say).await;
+    for fault in faults {
+        let sound = run.inject(*fault).await;
+        run.verify(if sound { Depth::Views } else { Depth::Log }).await;
+        if !run.summary.violations.is_empty() {
+            break;
+        }
     }
-    summary
+    run.end().await
 }

@@ -71,7 +71,6 @@ pub struct Watchers {
     doors: Vec<SocketAddr>,
     token: String,
     journals: Journals,
-    call: Uuid,
     seen: Vec<(String, Watched, watch::Receiver<Position>)>,
     received: Arc<AtomicU64>,
     connections: Arc<AtomicU64>,
@@ -88,7 +87,6 @@ impl Watchers {
             doors: doors.to_vec(),
             token: token.to_owned(),
             journals: journals.clone(),
-            call,
             seen: Vec::new(),
             received: Arc::default(),
             connections: Arc::default(),
@@ -104,9 +102,9 @@ impl Watchers {
         watchers
     }
 
-    /// So many more, who watch one call from the first event on.
-    pub fn join(&mut self, count: usize) {
-        (0..count).for_each(|_| self.add(Kind::about(self.call), None));
+    /// So many more, who watch a call from its first event on.
+    pub fn join(&mut self, count: usize, call: Uuid) {
+        (0..count).for_each(|_| self.add(Kind::about(call), None));
     }
 
     /// So many more, who ask for every event and don't read what comes until [`Watchers::release`].

@@ -74,6 +74,9 @@ impl Journals {
         let mut journals = BTreeMap::new();
         for entry in std::fs::read_dir(self.directory.as_path())? {
             let file = entry?.path();
+            if file.extension().is_none_or(|extension| extension != "jsonl") {
+                continue;
+            }
             let actor = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             journals.insert(actor, read(&file)?);
         }

@@ -83,10 +83,10 @@ impl Load {
         Self { shared, counts, wanted, stop, tasks, client, journal: setup }
     }
 
-    /// The call about which all writers contend at first.
+    /// The call about which all writers contend now.
     #[must_use]
     pub fn shared_call(&self) -> Uuid {
-        self.shared.first_call
+        self.shared.current_call()
     }
 
     /// Commands answered so far.

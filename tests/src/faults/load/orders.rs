@@ -62,6 +62,11 @@ impl Shared {
         }
     }
 
+    /// The call in which everybody speaks now.
+    pub(super) fn current_call(&self) -> Uuid {
+        self.contended.lock().unwrap_or_else(PoisonError::into_inner).call
+    }
+
     /// The contended call and the version of its transcript; or a new one is to be made, by whoever asks first.
     fn contended(&self) -> Result<(Uuid, i64), Uuid> {
         let mut contended = self.contended.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use crate::Client;
 
 pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
     cluster.watchers.hold(scale.of(8, 60));
-    cluster.watchers.join(scale.of(8, 60));
+    cluster.watchers.join(scale.of(8, 60), cluster.load.shared_call());
     cluster.load.hurry(true);
     cluster.load.more(scale.of(100, 2_000)).await;
     cluster.load.hurry(false);
@@ -19,7 +19,7 @@ pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
 }
 
 pub(super) async fn storm(cluster: &mut Cluster, scale: Scale) {
-    cluster.watchers.join(scale.of(30, 150));
+    cluster.watchers.join(scale.of(30, 150), cluster.load.shared_call());
     for _ in 0..scale.of(3, 12) {
         let commands = cluster.luck.random_range(1..=5);
         cluster.load.more(commands).await;
@@ -49,7 +49,7 @@ pub(super) async fn wrong_cursors(cluster: &mut Cluster) {
 }
 
 pub(super) async fn node_killed(cluster: &mut Cluster, scale: Scale) {
-    cluster.watchers.join(scale.of(30, 150));
+    cluster.watchers.join(scale.of(30, 150), cluster.load.shared_call());
     cluster.load.more(5).await;
     let which = cluster.luck.random_range(0..cluster.apis.len());
     cluster.apis[which].kill().await;
