@@ -168,6 +168,20 @@ impl Cluster {
         self.journal.note(Entry::Stuck { who: what.to_owned() });
     }
 
+    /// Brings back what a fault that ended early has left down or frozen.
+    pub(super) async fn mend(&mut self) {
+        self.kafka.thaw();
+        self.watchers.release();
+        self.load.hurry(false);
+        for role in self.roles_mut() {
+            if role.runs() {
+                role.voice().thaw();
+            } else {
+                role.start().await;
+            }
+        }
+    }
+
     /// Keeps the journals, with the logs of all processes beside them; where they are.
     ///
     /// # Panics

@@ -52,11 +52,13 @@ type EventRow = (Position, Uuid, Uuid, String, i64, Option<Uuid>, Value);
 
 /// The store.
 pub(super) async fn read_log(pool: &PgPool) -> Result<Log, sqlx::Error> {
-    let head = sqlx::query_scalar("SELECT position FROM event_log").fetch_one(pool).await?;
+    // All of one moment: after a fault that ended badly somebody may still be appending.
+    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let head = sqlx::query_scalar("SELECT position FROM event_log").fetch_one(&mut *snapshot).await?;
     let events: Vec<EventRow> = sqlx::query_as(
         "SELECT position, id, stream_id, category, version, causation_id, payload FROM events ORDER BY position",
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *snapshot)
     .await?;
     let event = |(position, id, stream, category, version, causation, payload)| Stored {
         position,
@@ -69,10 +71,11 @@ pub(super) async fn read_log(pool: &PgPool) -> Result<Log, sqlx::Error> {
     };
     let keys: Vec<(String, Uuid, i64, Position, i64)> =
         sqlx::query_as("SELECT key, stream_id, version, position, event_count::bigint FROM append_keys")
-            .fetch_all(pool)
+            .fetch_all(&mut *snapshot)
             .await?;
     let key = |(key, stream, version, position, event_count)| StoredKey { key, stream, version, position, event_count };
-    let streams = sqlx::query_as("SELECT stream_id, category, version FROM streams").fetch_all(pool).await?;
+    let streams = sqlx::query_as("SELECT stream_id, category, version FROM streams").fetch_all(&mut *snapshot).await?;
+    snapshot.commit().await?;
     let (events, keys) = (events.into_iter().map(event).collect(), keys.into_iter().map(key).collect());
     Ok(Log { head, events, keys, streams })
 }

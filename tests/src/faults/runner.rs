@@ -116,13 +116,14 @@ impl<'a> Run<'a> {
         self.say(&fault.to_string());
         *self.summary.faults.entry(fault).or_default() += 1;
         let injected = AssertUnwindSafe(fault.inject(&mut self.cluster, self.scale)).catch_unwind().await;
-        if let Err(panic) = injected {
+        if let Err(panic) = &injected {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
             self.cluster.failed(&format!("{fault}: {text}"));
-            return false;
+            // What it had broken, so that the rest can be judged.
+            self.cluster.mend().await;
         }
-        self.cluster.settle().await.stuck.is_none()
+        self.cluster.settle().await.stuck.is_none() && injected.is_ok()
     }
 
     /// Holds the whole history against the invariants.

@@ -29,13 +29,19 @@ async fn serves(cluster: &Cluster) {
 
 pub(super) async fn killed(cluster: &mut Cluster) {
     cluster.load.hurry(true);
+    // Or it would be over before anybody has looked.
+    let mut hold = cluster.pool.begin().await.expect("the database");
+    sqlx::query(HOLD_SWITCH).execute(&mut *hold).await.expect("a lock");
     let early = cluster.tool(&["rebuild", MODEL]);
     rebuild_has_begun(cluster).await;
     early.kill().await;
-    serves(cluster).await;
-
-    let mut hold = cluster.pool.begin().await.expect("the database");
-    sqlx::query(HOLD_SWITCH).execute(&mut *hold).await.expect("a lock");
+    // Its lock goes with its last connection.
+    until("the killed rebuild has let go", async || {
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7301002";
+        let held: i64 = sqlx::query_scalar(held).fetch_one(&cluster.pool).await.ok()?;
+        (held == 0).then_some(())
+    })
+    .await;
     let late = cluster.tool(&["rebuild", MODEL]);
     super::waiting_for_a_lock(&cluster.pool, "projection_switch").await;
     late.kill().await;
