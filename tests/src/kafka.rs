@@ -1,10 +1,13 @@
 //! Kafka for tests: the broker they share, brokers of their own, and reading a topic record by record.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{Headers, Message};
@@ -35,6 +38,8 @@ pub struct Broker {
     directory: TempDir,
     /// Where it listens, up or down.
     pub brokers: String,
+    /// Where it listens for those who reach it by way of a proxy, in the order of the proxies' ports.
+    pub behind: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -43,11 +48,74 @@ impl Broker {
     /// # Panics
     /// It does not start.
     pub async fn start() -> Self {
+        Self::start_behind(&[]).await
+    }
+
+    /// Starts one that can also be reached by way of proxies on these ports of this machine: it sends each client back to
+    /// the proxy that the client came by.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_behind(proxies: &[u16]) -> Self {
         let directory = TempDir::new().unwrap();
-        let started = tokio::process::Command::from(script("start", directory.path())).output().await.unwrap();
+        let ports: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+        let mut start = tokio::process::Command::from(script("start", directory.path()));
+        let started = start.env("VOICE_KAFKA_PROXIES", ports.join(" ")).output().await.unwrap();
         assert!(started.status.success(), "no broker: {}", String::from_utf8_lossy(&started.stderr));
         let brokers = String::from_utf8(started.stdout).unwrap().trim().to_owned();
-        Self { directory, brokers }
+        let behind = std::fs::read_to_string(directory.path().join("behind")).unwrap_or_default();
+        let behind = behind.split_whitespace().map(|address| address.parse().unwrap()).collect();
+        Self { directory, brokers, behind }
+    }
+
+    /// Ends it at once, wherever it is.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub async fn kill(&self) {
+        let pid = self.pid();
+        kill(pid, Signal::SIGKILL).expect("a running broker");
+        // Its parent is not us, and may leave it as a zombie, which has no command line.
+        while std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Stops it where it is; connections stay open and nobody answers.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn freeze(&self) {
+        kill(self.pid(), Signal::SIGSTOP).expect("a running broker");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn thaw(&self) {
+        kill(self.pid(), Signal::SIGCONT).expect("a running broker");
+    }
+
+    /// Deletes the records of a topic from its disk. It must be down.
+    ///
+    /// # Panics
+    /// There is no such topic.
+    pub fn forget(&self, topic: &str) {
+        let mut forgotten = 0;
+        for partition in std::fs::read_dir(self.directory.path().join("data")).unwrap() {
+            let partition = partition.unwrap();
+            if partition.file_name().to_string_lossy().starts_with(&format!("{topic}-")) {
+                std::fs::remove_dir_all(partition.path()).unwrap();
+                forgotten += 1;
+            }
+        }
+        assert!(forgotten > 0, "nothing of {topic} is stored");
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = std::fs::read_to_string(self.directory.path().join("kafka.pid")).expect("a running broker");
+        Pid::from_raw(pid.trim().parse().expect("a process id"))
     }
 
     /// Takes it away. What it has stays.

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world is not as expected")]
 
 pub mod database;
+pub mod faults;
 pub mod graphql;
+pub mod history;
 pub mod kafka;
 pub mod process;
 pub mod proxy;

@@ -120,6 +120,37 @@ impl Voice {
         self.ended().await;
     }
 
+    /// Stops the process where it is, as a machine does that is starved or suspended. Its connections stay open.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a frozen process go on; it does not know that time has passed.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Memory that is its own and in use, in bytes.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+        line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
+    /// How many files and sockets it has open.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn open_files(&self) -> u64 {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a running process");
+        u64::try_from(files.count()).unwrap_or(u64::MAX)
+    }
+
     fn signal(&self, signal: Signal) {
         // The child was not waited for yet, so its number is its own.
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
@@ -175,8 +206,10 @@ pub struct Ended {
 
 fn beside_the_tests() -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
-    let directory = tests.parent().and_then(Path::parent).expect("a directory above the tests");
-    directory.join("voice")
+    // Tests and benchmarks stand one directory below, programs beside it.
+    let directories: Vec<&Path> = tests.ancestors().skip(1).take(2).collect();
+    let found = directories.iter().map(|directory| directory.join("voice")).find(|path| path.is_file());
+    found.unwrap_or_else(|| directories[1].join("voice"))
 }
 
 /// The program beside the tests.

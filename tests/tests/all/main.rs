@@ -6,6 +6,7 @@ mod architecture;
 mod changes;
 mod clients;
 mod event_store;
+mod faults;
 mod feed;
 mod handler;
 mod limits;

@@ -1,0 +1,75 @@
+//! Read models folded anew: the same log in an empty database, by projectors that nothing disturbs.
+
+use chrono_tz::Tz;
+use domain::Position;
+use futures_util::StreamExt;
+use projections::{Progress, Source, Tail, read_models};
+use sqlx::postgres::{PgPoolCopyExt, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::cluster::CATCH_UP_WITHIN;
+use super::postgres::Postgres;
+use crate::history::View;
+
+/// Connections of the projectors.
+const CONNECTIONS: u32 = 10;
+const NAME: &str = "folded";
+
+/// Every table of every read model, beside what it should be at this position.
+pub(super) async fn views(pool: &PgPool, postgres: &Postgres, head: Position) -> Vec<View> {
+    run(pool, format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")).await;
+    run(pool, format!("CREATE DATABASE {NAME}")).await;
+    let options = PgPoolOptions::new().max_connections(CONNECTIONS);
+    let copy = options.connect(&Postgres::url(postgres.address, NAME)).await.expect("a database");
+    commands::migrate(&copy).await.expect("tables");
+    copy_log(pool, &copy, head).await;
+    fold(&copy, head).await;
+    let mut views = Vec::new();
+    for model in read_models(Tz::UTC) {
+        let at = sqlx::query_scalar("SELECT position FROM projections WHERE name = $1").bind(model.name());
+        let at = at.fetch_one(pool).await.expect("the checkpoint");
+        for table in model.tables() {
+            let (rows, folded) = (rows(pool, table).await, rows(&copy, table).await);
+            views.push(View { projection: model.name().to_owned(), table: (*table).to_owned(), at, rows, folded });
+        }
+    }
+    copy.close().await;
+    run(pool, format!("DROP DATABASE {NAME} WITH (FORCE)")).await;
+    views
+}
+
+async fn copy_log(from: &PgPool, to: &PgPool, head: Position) {
+    for table in ["events", "streams", "append_keys"] {
+        let mut rows = from.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.expect("rows");
+        let mut into = to.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.expect("a table");
+        while let Some(chunk) = rows.next().await {
+            into.send(chunk.expect("rows")).await.expect("room");
+        }
+        into.finish().await.expect("a copy");
+    }
+    sqlx::query("UPDATE event_log SET position = $1").bind(head).execute(to).await.expect("the head");
+}
+
+async fn fold(pool: &PgPool, head: Position) {
+    let (tracker, shutdown, progress) = (TaskTracker::new(), CancellationToken::new(), Progress::new());
+    let tail = Tail::start(pool.clone(), Source::Table { appended: None }, &tracker, shutdown.clone()).await;
+    let models = read_models(Tz::UTC);
+    let (mut positions, count) = (progress.watch(), models.len());
+    tracker.spawn(projections::run(pool.clone(), tail.expect("the log"), models, progress, shutdown.clone()));
+    let folded = positions.wait_for(|all| all.len() == count && all.values().all(|at| *at == head));
+    drop(tokio::time::timeout(CATCH_UP_WITHIN, folded).await.expect("the fold takes too long").expect("projectors"));
+    shutdown.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+async fn rows(pool: &PgPool, table: &str) -> Vec<String> {
+    let rows = format!("SELECT r FROM (SELECT t::text AS r FROM read.{table} t) rows ORDER BY r COLLATE \"C\"");
+    sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(pool).await.expect("rows of a read model")
+}
+
+async fn run(pool: &PgPool, statement: String) {
+    sqlx::query(AssertSqlSafe(statement)).execute(pool).await.expect("the database");
+}

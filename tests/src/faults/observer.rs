@@ -1,0 +1,59 @@
+//! Somebody who looks all the time where everybody stands, and notes it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::Position;
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+
+use crate::history::{Entry, Journal};
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct Observer {
+    task: JoinHandle<()>,
+}
+
+impl Observer {
+    pub(super) fn start(pool: PgPool, journal: Journal) -> Self {
+        Self { task: tokio::spawn(observe(pool, journal)) }
+    }
+
+    pub(super) fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn observe(pool: PgPool, journal: Journal) {
+    let mut known: HashMap<String, Position> = HashMap::new();
+    loop {
+        // While the database is away there is nothing to see.
+        if let Ok(checkpoints) = checkpoints(&pool).await {
+            for (follower, position) in checkpoints {
+                if known.insert(follower.clone(), position) != Some(position) {
+                    journal.note(Entry::Checkpoint { follower, position });
+                }
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Where every follower of the log stands.
+pub(super) async fn checkpoints(pool: &PgPool) -> Result<Vec<(String, Position)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT name, position FROM projections
+         UNION ALL SELECT 'relay', position FROM relay_checkpoints
+         UNION ALL SELECT 'reactions: ' || name, position FROM bookmarks",
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,39 @@
+//! I9: over all its connections, a subscriber receives everything once and in order.
+
+use super::Invariant::I9SubscribersMissNothing;
+use super::{Entry, History, Line, Stored, Violation, Watched};
+
+pub(super) fn check(history: &History) -> Vec<Violation> {
+    history.journals.iter().filter_map(|(actor, lines)| check_one(history, actor, lines)).collect()
+}
+
+fn check_one(history: &History, actor: &str, lines: &[Line]) -> Option<Violation> {
+    let watched = lines.iter().find_map(|line| match &line.entry {
+        Entry::Watches(watched) => Some(watched),
+        _ => None,
+    })?;
+    let received = lines.iter().filter_map(|line| match line.entry {
+        Entry::Received { position, id } => Some((position, id)),
+        _ => None,
+    });
+    let mut due = history.log.events.iter().filter(|event| sees(watched, event));
+    for (position, id) in received {
+        let Some(event) = due.next() else {
+            let what = format!("{id:?} came after the last one");
+            return Some(Violation::new(I9SubscribersMissNothing, position, actor, what));
+        };
+        if event.position != position || id.is_some_and(|id| id != event.id) {
+            let what =
+                format!("event {} of position {} is due, and {id:?} of {position} came", event.id, event.position);
+            return Some(Violation::new(I9SubscribersMissNothing, event.position.min(position), actor, what));
+        }
+    }
+    let missing = due.next()?;
+    let what = format!("event {} never came", missing.id);
+    Some(Violation::new(I9SubscribersMissNothing, missing.position, actor, what))
+}
+
+fn sees(watched: &Watched, event: &Stored) -> bool {
+    watched.category.as_ref().is_none_or(|category| *category == event.category)
+        && watched.stream.is_none_or(|stream| stream == event.stream)
+}
