@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::listen::{PROJECTIONS_CHANNEL, listen, woken};
-use crate::progress::{Positions, Progress};
+use crate::progress::{Moved, Positions, Progress};
 
 /// Change rows are kept for this many positions behind the checkpoint.
 pub const CHANGES_KEPT_POSITIONS: i64 = 100_000;
@@ -89,7 +90,7 @@ impl Changes {
         tracker.spawn(listen(inner.pool.clone(), PROJECTIONS_CHANNEL, shutdown.clone(), move |payload| {
             hub.hear(payload, &heard);
         }));
-        tracker.spawn(Arc::clone(&inner).follow(hearing, local.map(Progress::watch), shutdown));
+        tracker.spawn(Arc::clone(&inner).follow(hearing, local.map(Progress::moves), shutdown));
         Ok(Self { inner })
     }
 
@@ -159,7 +160,7 @@ impl Inner {
     async fn follow(
         self: Arc<Self>,
         mut heard: Option<watch::Receiver<Positions>>,
-        mut local: Option<watch::Receiver<Positions>>,
+        mut local: Option<broadcast::Receiver<Moved>>,
         shutdown: CancellationToken,
     ) {
         let mut poll = POLL_MIN;
@@ -167,9 +168,11 @@ impl Inner {
         let mut backoff = Backoff::new();
         loop {
             let looked = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
+                // First, since it says what changed: what comes by the other ways has to be asked for.
+                moved = next_move(&mut local) => self.moved(moved).await,
                 positions = next(&mut heard) => self.hints(positions).await,
-                positions = next(&mut local) => self.hints(positions).await,
                 () = sleep_until(look_at) => {
                     let looked = self.look().await;
                     poll = if matches!(looked, Ok(true)) { POLL_MIN } else { (poll * 2).min(POLL_MAX) };
@@ -186,6 +189,20 @@ impl Inner {
                 backoff.reset();
             }
         }
+    }
+
+    /// Takes over what a projector of this process did. `None`: some of it was missed.
+    async fn moved(&self, moved: Option<Moved>) -> Result<bool, sqlx::Error> {
+        let Some(Moved { name, after, upto, keys }) = moved else { return self.look().await };
+        let followed = self.names.contains(&name);
+        if followed && after == Some(self.at(name)) && keys.len() <= CHANGED_KEYS_MAX {
+            self.positions.send_modify(|all| {
+                all.insert(name, upto);
+            });
+            self.send(Changed { projection: name, upto, keys: Some(Arc::unwrap_or_clone(keys)) });
+            return Ok(true);
+        }
+        self.hints(if followed { Positions::from([(name, upto)]) } else { Positions::new() }).await
     }
 
     /// Takes over what somebody said. It may come late, so it only counts where it is ahead.
@@ -233,6 +250,18 @@ impl Inner {
 async fn next(said: &mut Option<watch::Receiver<Positions>>) -> Positions {
     woken(said).await;
     said.as_mut().map(|positions| positions.borrow_and_update().clone()).unwrap_or_default()
+}
+
+/// The next commit of this process; `None`: commits were missed.
+async fn next_move(local: &mut Option<broadcast::Receiver<Moved>>) -> Option<Moved> {
+    if let Some(moves) = local {
+        match moves.recv().await {
+            Ok(moved) => return Some(moved),
+            Err(RecvError::Lagged(_)) => return None,
+            Err(RecvError::Closed) => *local = None,
+        }
+    }
+    std::future::pending().await
 }
 
 async fn stored_positions(pool: &PgPool, names: &[&'static str]) -> Result<Positions, sqlx::Error> {

@@ -51,7 +51,7 @@ pub use live::{Interim, LIVE_OUTGOING_MAX, LIVE_WATCHED_MAX, LiveLane};
 pub use parked::{Retried, RetryError, retry_parked};
 pub use progress::{Lag, Positions, Progress, lags};
 pub use read_model::{Change, Decoded, Header, ReadModel};
-pub use rebuild::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
+pub use rebuild::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
 pub use snapshot::Snapshot;
 
 use projector::Projector;

@@ -99,8 +99,8 @@ async fn round(connection: &mut PgConnection, model: &dyn ReadModel, key: Uuid) 
         }
     }
     write_changes(&mut transaction, projection, &keys).await?;
-    if retried.folded == positions.len() {
-        // Makes the projector read anew which keys are parked.
+    if retried.folded > 0 {
+        // Makes the projector read anew which keys are parked, and tell its watchers of changes that are not its own.
         sqlx::query("UPDATE public.projections SET generation = generation + 1 WHERE name = $1")
             .bind(projection)
             .execute(&mut *transaction)

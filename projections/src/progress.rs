@@ -1,13 +1,14 @@
 //! How far the read models are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::listen::PROJECTIONS_CHANNEL;
@@ -19,10 +20,30 @@ const NOTIFY_PAUSE: Duration = Duration::from_millis(5);
 /// Checkpoint of every projection by name.
 pub type Positions = BTreeMap<&'static str, Position>;
 
+/// Commits of this process's projectors that wait for the hub. More, and it reads what it missed.
+const MOVED_WAITING_MAX: usize = 1_024;
+
+/// A projector of this process has committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Moved {
+    pub(crate) name: &'static str,
+    /// The checkpoint before, if every change since then is in `keys`: nobody else has had a hand in it.
+    pub(crate) after: Option<Position>,
+    pub(crate) upto: Position,
+    pub(crate) keys: Arc<HashSet<Uuid>>,
+}
+
 /// What the projectors of this process have committed, for those in the same process who wait for it. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     positions: Arc<watch::Sender<Positions>>,
+    moved: broadcast::Sender<Moved>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { positions: Arc::default(), moved: broadcast::Sender::new(MOVED_WAITING_MAX) }
+    }
 }
 
 impl Progress {
@@ -38,9 +59,17 @@ impl Progress {
         self.positions.subscribe()
     }
 
-    pub(crate) fn committed(&self, name: &'static str, position: Position) {
+    /// Follows every commit.
+    pub(crate) fn moves(&self) -> broadcast::Receiver<Moved> {
+        self.moved.subscribe()
+    }
+
+    pub(crate) fn committed(&self, moved: Moved) {
+        let Moved { name, upto, .. } = moved;
+        // Nobody may be listening.
+        drop(self.moved.send(moved));
         self.positions.send_modify(|positions| {
-            positions.insert(name, position);
+            positions.insert(name, upto);
         });
     }
 }

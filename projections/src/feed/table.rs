@@ -31,9 +31,13 @@ pub(super) async fn follow(
     shutdown: CancellationToken,
 ) {
     let (named, mut notified) = watch::channel(0);
+    let here = Arc::clone(&inner);
     tracker.spawn(listen(inner.pool.clone(), EVENTS_CHANNEL, shutdown.clone(), move |payload| {
-        // What it says does not matter: the table is asked anyway.
-        named.send_replace(payload.parse::<Position>().unwrap_or_default());
+        // The table is asked anyway, unless what was named is here: by way of the append side of this process.
+        let position = payload.parse::<Position>().unwrap_or(Position::MAX);
+        if position > here.head() {
+            named.send_replace(position);
+        }
     }));
     let mut poll = POLL_MIN;
     let mut backoff = Backoff::new();

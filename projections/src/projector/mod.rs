@@ -68,6 +68,8 @@ pub(crate) struct Projector {
     limit: usize,
     /// Checkpoint at which old change rows were last removed.
     pruned_at: Position,
+    /// The checkpoint was read and not yet moved: others may have changed rows meanwhile.
+    loaded: bool,
 }
 
 impl Projector {
@@ -82,6 +84,7 @@ impl Projector {
             parked_keys: HashSet::new(),
             limit: BATCH_EVENTS_MAX,
             pruned_at: 0,
+            loaded: true,
         }
     }
 
@@ -162,7 +165,6 @@ impl Projector {
         if committed == Committed::Yes {
             self.position = batch.upto;
             self.limit = (self.limit * 2).min(BATCH_EVENTS_MAX);
-            self.progress.committed(self.model.name(), self.position);
             if !batch.mark_parked(&mut self.parked_keys) {
                 return Err(Stop::TooManyParked);
             }

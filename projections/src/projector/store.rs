@@ -1,6 +1,7 @@
 //! What the projector writes besides the rows of its read model: the checkpoint, what changed, what is parked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::Position;
 use sqlx::{Connection, PgConnection};
@@ -8,6 +9,7 @@ use sqlx::{Connection, PgConnection};
 use super::{Projector, Stop};
 use crate::changes::CHANGES_KEPT_POSITIONS;
 use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
+use crate::progress::Moved;
 use crate::read_model::Change;
 
 /// Old change rows are removed each time the checkpoint has moved by this many positions.
@@ -56,26 +58,37 @@ impl Projector {
             return Err(Stop::TooManyParked);
         }
         self.parked_keys = keys.into_iter().collect();
-        (self.position, self.generation) = (position, generation);
-        self.progress.committed(name, position);
+        (self.position, self.generation, self.loaded) = (position, generation, true);
+        self.progress.committed(Moved { name, after: None, upto: position, keys: Arc::default() });
         Ok(())
     }
 
     /// Rows, checkpoint and changes in one transaction; then, outside of it, some housekeeping.
     pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Committed, Failure> {
         let mut connection = self.pool.acquire().await.map_err(Failure::Machinery)?;
-        let committed = self.transact(&mut connection, batch).await;
-        match &committed {
-            Ok(Committed::Yes) => self.prune(&mut connection, batch.upto).await,
-            Ok(Committed::Overtaken | Committed::No) => {}
-            // Whatever state it was left in, and whatever it has prepared for tables that are not there any more.
-            Err(_) => connection.close_on_drop(),
+        match self.transact(&mut connection, batch).await {
+            Ok(Some(changes)) => {
+                let after = (!std::mem::take(&mut self.loaded)).then_some(self.position);
+                let keys = changes.iter().map(|change| change.key).collect();
+                let (name, upto) = (self.model.name(), batch.upto);
+                self.progress.committed(Moved { name, after, upto, keys: Arc::new(keys) });
+                self.prune(&mut connection, upto).await;
+                Ok(Committed::Yes)
+            }
+            Ok(None) => Ok(Committed::Overtaken),
+            Err(failure) => {
+                // Whatever state it was left in, and whatever it has prepared for tables that are not there any more.
+                connection.close_on_drop();
+                Err(failure)
+            }
         }
-        committed
     }
 
-    async fn transact(&self, connection: &mut PgConnection, batch: &Batch) -> Result<Committed, Failure> {
-        let begin = "BEGIN; SET LOCAL search_path TO read, public";
+    /// What changed; `None`: the checkpoint was not where it was expected.
+    async fn transact(&self, connection: &mut PgConnection, batch: &Batch) -> Result<Option<Vec<Change>>, Failure> {
+        // Not waited for to reach the disk: rows and checkpoint are lost together or not at all, and only after the log,
+        // which is waited for, is safe. What a crash of the server takes is folded again.
+        let begin = "BEGIN; SET LOCAL search_path TO read, public; SET LOCAL synchronous_commit TO off";
         let mut transaction = connection.begin_with(begin).await.map_err(Failure::Machinery)?;
         // First, so that another projector of this model waits here and gives way before it touches a row.
         let moved = sqlx::query(
@@ -92,13 +105,13 @@ impl Projector {
         .map_err(Failure::Machinery)?;
         if moved.rows_affected() != 1 {
             transaction.rollback().await.map_err(Failure::Machinery)?;
-            return Ok(Committed::Overtaken);
+            return Ok(None);
         }
         let changes = fold::apply(self.model.as_ref(), &mut transaction, &batch.decoded).await?;
         write_changes(&mut transaction, self.model.name(), &changes).await.map_err(Failure::Machinery)?;
         fold::park(&mut transaction, self.model.name(), &batch.parked).await.map_err(Failure::Machinery)?;
         transaction.commit().await.map_err(fold::failure)?;
-        Ok(Committed::Yes)
+        Ok(Some(changes))
     }
 
     /// Removes change rows that nobody may ask for any more. What is not removed now is removed later.

@@ -24,7 +24,7 @@ pub const ROUNDS_MAX: u32 = 20;
 type Shown<'p> = &'p (dyn Fn(RebuildProgress) + Send + Sync);
 
 impl Rebuild<'_> {
-    /// Folds what there is into tables without any index that only serves questions, and makes those at the end.
+    /// Folds what there is into tables without any index that only serves questions.
     pub(super) async fn load(
         &mut self,
         connection: &mut PgConnection,
@@ -39,7 +39,12 @@ impl Rebuild<'_> {
             }
         }
         self.fold_far(connection, target, progress).await?;
-        // A large index is built in memory where there is enough.
+        Ok(())
+    }
+
+    /// Makes the indexes that the questions need.
+    pub(super) async fn index(&self, connection: &mut PgConnection) -> Result<(), RebuildError> {
+        // A large one is built in memory where there is enough.
         let indexes = format!("SET maintenance_work_mem TO '{INDEX_MEMORY}'; {}", self.model.indexes());
         sqlx::raw_sql(AssertSqlSafe(indexes)).execute(connection).await?;
         Ok(())

@@ -27,7 +27,7 @@ use crate::read_model::ReadModel;
 use crate::replay::Chunk;
 
 pub use follow::{NEAR_POSITIONS, REBUILD_EVENTS_MAX, ROUNDS_MAX};
-pub use report::{Comparison, Options, RebuildError, RebuildProgress, RebuildReport};
+pub use report::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport};
 pub use shared::rebuild_all;
 
 /// The beginning of the log, read once for several rebuilds.
@@ -82,12 +82,18 @@ async fn rebuild_alone(
     let begun = Instant::now();
     let mut rebuild = Rebuild::begin(pool, model, connection).await?;
     rebuild.load(connection, feed, progress).await?;
+    let loaded = begun.elapsed();
+    rebuild.index(connection).await?;
+    let indexed = begun.elapsed();
     rebuild.follow(connection, progress).await?;
     let (comparison, tables) = rebuild.compare(connection, options.accept_difference).await?;
+    let compared = begun.elapsed();
     rebuild.analyze(connection).await?;
     let parked_events = rebuild.switch(connection, progress).await?;
-    let (projection, position) = (model.name(), rebuild.position);
-    Ok(RebuildReport { projection, position, duration: begun.elapsed(), comparison, tables, parked_events })
+    let (projection, position, duration) = (model.name(), rebuild.position, begun.elapsed());
+    let phases =
+        Phases { load: loaded, index: indexed - loaded, compare: compared - indexed, switch: duration - compared };
+    Ok(RebuildReport { projection, position, duration, phases, comparison, tables, parked_events })
 }
 
 /// A rebuild under way.

@@ -23,6 +23,19 @@ pub struct RebuildProgress {
     pub target: Position,
 }
 
+/// Where the time of a rebuild went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// Reading the log and folding it into bare tables.
+    pub load: Duration,
+    /// Making the indexes.
+    pub index: Duration,
+    /// Catching up with the served view, and comparing the two.
+    pub compare: Duration,
+    /// Gathering statistics, and the switch.
+    pub switch: Duration,
+}
+
 /// What a rebuild did.
 #[derive(Debug, Clone)]
 pub struct RebuildReport {
@@ -32,6 +45,8 @@ pub struct RebuildReport {
     pub position: Position,
     /// How long it took.
     pub duration: Duration,
+    /// How long each part of it took.
+    pub phases: Phases,
     /// How it compared with the view that was served.
     pub comparison: Comparison,
     /// Every table with its number of rows; of the comparison's moment where there was one.

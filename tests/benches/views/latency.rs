@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use commands::event_store::{Append, EventStore, Expected, NewEvent};
 use domain::permission::Role;
-use domain::{Actor, Category, StreamName};
+use domain::{Actor, Category, Position, StreamName};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use sqlx::PgPool;
@@ -63,10 +63,28 @@ async fn against_raw(feed: &str, most: f64, database: &TestDatabase, server: Tes
     .target(Target::AtMost(most))
 }
 
+/// Appends the next segment of a call; its position.
+pub async fn append(store: &EventStore, call_id: Uuid, version: i64) -> Position {
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        event_type: "transcript.segment_added",
+        schema_version: 1,
+        occurred_at: chrono::Utc::now(),
+        actor: Actor::system("bench"),
+        correlation_id: call_id,
+        causation_id: None,
+        trace: None,
+        payload: segment(version + 1),
+    };
+    let (key, stream) = (Uuid::now_v7().to_string(), StreamName { category: Category::Transcript, id: call_id });
+    let append = Append { key, stream, expected: Expected::Exact(version), events: vec![event] };
+    store.append(append).await.expect("an append").position
+}
+
 /// Somebody who watches a call, and the call.
 struct Watcher {
     store: EventStore,
-    stream: StreamName,
+    call_id: Uuid,
     version: i64,
     subscription: Subscription,
 }
@@ -77,27 +95,14 @@ impl Watcher {
         let call = json!({ "callId": call_id, "direction": "INBOUND", "from": "+14155552671", "to": "+14155550100" });
         supervisor.accepted("initiateCall", call).await;
         let subscription = supervisor.subscribe(WATCH, json!({ "callId": call_id })).await;
-        let stream = StreamName { category: Category::Transcript, id: call_id };
-        Self { store, stream, version: 0, subscription }
+        Self { store, call_id, version: 0, subscription }
     }
 
     /// Appends a segment and waits until it is shown; milliseconds.
     async fn said(&mut self) -> f64 {
-        let event = NewEvent {
-            id: Uuid::now_v7(),
-            event_type: "transcript.segment_added",
-            schema_version: 1,
-            occurred_at: chrono::Utc::now(),
-            actor: Actor::system("bench"),
-            correlation_id: self.stream.id,
-            causation_id: None,
-            trace: None,
-            payload: segment(self.version + 1),
-        };
-        let (key, stream) = (Uuid::now_v7().to_string(), self.stream);
-        let append = Append { key, stream, expected: Expected::Exact(self.version), events: vec![event] };
         let began = Instant::now();
-        self.version = self.store.append(append).await.expect("an append").version;
+        append(&self.store, self.call_id, self.version).await;
+        self.version += 1;
         let shown = self.subscription.next().await;
         let took = began.elapsed().as_secs_f64() * 1e3;
         assert_eq!(shown["transcript"]["segment"]["sequence"], self.version);

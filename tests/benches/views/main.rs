@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod rebuild;
 mod replay;
+mod stages;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -38,6 +39,9 @@ async fn measure(extent: Extent) {
     }
     if wanted("latency") {
         rows.extend(latency::measure(extent).await);
+    }
+    if wanted("stages") {
+        rows.extend(stages::measure(extent).await);
     }
     if wanted("memory") {
         rows.extend(memory::measure(extent).await);

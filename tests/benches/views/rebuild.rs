@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use domain::Position;
-use projections::{Comparison, Options, Progress, ReadModel, Snapshot, Source, Tail, read_models, rebuild_all};
+use projections::{Comparison, Options, Phases, Progress, ReadModel, Snapshot, Source, Tail, read_models, rebuild_all};
 use sqlx::PgPool;
 use tests::TestDatabase;
 use tokio_util::sync::CancellationToken;
@@ -37,11 +37,11 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let ready = projected.wait_for(|all| models.iter().all(|model| all.get(model.name()) == Some(&events)));
     drop(ready.await.expect("projectors"));
 
-    let (mut ours, mut best, mut looks) = (Vec::new(), Vec::new(), 0);
+    let (mut ours, mut best, mut looks, mut phases) = (Vec::new(), Vec::new(), 0, Vec::new());
     let runs = extent.runs().min(3);
     for run in 0..=runs {
         let copied = copy_out(&database.pool, events).await;
-        let (rebuilt, looked) = rebuilt(&database.pool, &models, events).await;
+        let (rebuilt, looked) = rebuilt(&database.pool, &models, events, &mut phases).await;
         // The first one only warms up.
         if run > 0 {
             best.push(copied);
@@ -63,11 +63,28 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let row = Row::new(what, words(&ours))
         .against(format!("{}, binary COPY out", words(&best)), ratio(&ours, &best))
         .target(Target::AtLeast(0.25));
-    vec![row]
+    std::iter::once(row).chain(MODELS.map(|model| of_phases(model, &phases))).collect()
+}
+
+/// Where the time of a model went, as medians.
+fn of_phases(model: &str, phases: &[(&str, Phases)]) -> Row {
+    let of = |phase: fn(&Phases) -> Duration| {
+        let times = phases.iter().filter(|(name, _)| *name == model).map(|(_, all)| phase(all).as_secs_f64());
+        median(&times.collect::<Vec<_>>())
+    };
+    let (load, index) = (of(|all| all.load), of(|all| all.index));
+    let (compare, switch) = (of(|all| all.compare), of(|all| all.switch));
+    let words = format!("load {load:.2} s, indexes {index:.2} s, comparison {compare:.2} s, switch {switch:.2} s");
+    Row::new(format!("of which {model}"), words)
 }
 
 /// Events a second, and how often the old views were read meanwhile.
-async fn rebuilt(pool: &PgPool, models: &[Arc<dyn ReadModel>], events: Position) -> (f64, u64) {
+async fn rebuilt(
+    pool: &PgPool,
+    models: &[Arc<dyn ReadModel>],
+    events: Position,
+    phases: &mut Vec<(&'static str, Phases)>,
+) -> (f64, u64) {
     let (done, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let reader = tokio::spawn(look(pool.clone(), events, Arc::clone(&done), Arc::clone(&looks)));
     let began = Instant::now();
@@ -78,6 +95,7 @@ async fn rebuilt(pool: &PgPool, models: &[Arc<dyn ReadModel>], events: Position)
     for report in reports {
         let report = report.expect("a rebuild");
         assert_eq!(report.comparison, Comparison::Equal { at: events }, "{}", report.projection);
+        phases.push((report.projection, report.phases));
     }
     (rate(u64::try_from(events).expect("a count"), took), looks.load(Ordering::Relaxed))
 }

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use domain::{Category, Position, Recorded};
 use projections::metrics::intervals::Tz;
-use projections::{Comparison, Options, Positions, RebuildError, RebuildReport, Snapshot, read_models, rebuild};
-use sqlx::PgPool;
+use projections::rebuild::ROUNDS_MAX;
+use projections::{
+    Change, Comparison, Decoded, Options, Positions, ReadModel, RebuildError, RebuildReport, Snapshot, async_trait,
+    read_models, rebuild, rebuild_all,
+};
+use sqlx::{PgConnection, PgPool};
 use tests::TestDatabase;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -257,6 +261,65 @@ async fn a_switch_waits_for_open_snapshots_and_lets_others_read_meanwhile() {
     assert_eq!(switching.await.unwrap().unwrap().position, position);
     process.stop().await;
     assert_eq!(assert_folded(&database).await, position);
+}
+
+/// Whatever it folds, more is appended.
+struct Outrun(Arc<Counts>, PgPool);
+
+#[async_trait]
+impl ReadModel for Outrun {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn version(&self) -> i32 {
+        self.0.version()
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        self.0.tables()
+    }
+
+    fn ddl(&self) -> &'static str {
+        self.0.ddl()
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+        append(&self.1, Uuid::now_v7(), &vec!["sales"; events.len() + 1]).await;
+        self.0.apply(connection, events).await
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_that_its_log_outruns_says_so() {
+    let database = TestDatabase::new().await;
+    append(&database.pool, Uuid::now_v7(), &["sales"; 1_500]).await;
+    let model = Outrun(Counts::new(), database.pool.clone());
+    let outrun = rebuild(&database.pool, &model, Options::default(), &|_| {}).await.unwrap_err();
+    assert!(
+        matches!(outrun, RebuildError::Outrun { projection: "counts", behind: 1_501.., rounds: ROUNDS_MAX }),
+        "{outrun:?}"
+    );
+    // Once nobody appends so fast, it is done.
+    let report = rebuilt(&database, &model.0).await.unwrap();
+    assert_eq!((report.comparison, assert_folded(&database).await), (Comparison::NothingStored, report.position));
+}
+
+#[tokio::test]
+async fn views_that_are_rebuilt_together_are_what_each_is_alone() {
+    let database = TestDatabase::new().await;
+    let (process, position) = projected(&database, &Counts::new()).await;
+    let models: Vec<Arc<dyn ReadModel>> = vec![Counts::new(), Arc::new(projections::models::calls::Calls)];
+    let mut reports = rebuild_all(&database.pool, &models, Options::default(), &|_, _| {}).await.into_iter();
+    let (counts, calls) = (reports.next().unwrap().unwrap(), reports.next().unwrap().unwrap());
+    assert_eq!((counts.projection, counts.comparison), ("counts", Comparison::Equal { at: position }));
+    assert_eq!((calls.projection, calls.comparison), ("calls", Comparison::NothingStored));
+    // One that refuses does not keep the others from it.
+    sqlx::query("UPDATE read.counts SET events = 7").execute(&database.pool).await.unwrap();
+    let mut reports = rebuild_all(&database.pool, &models, Options::default(), &|_, _| {}).await.into_iter();
+    assert!(matches!(reports.next().unwrap(), Err(RebuildError::Differs { .. })));
+    assert_eq!(reports.next().unwrap().unwrap().comparison, Comparison::Equal { at: position });
+    process.stop().await;
 }
 
 #[tokio::test]
