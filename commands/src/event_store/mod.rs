@@ -32,8 +32,9 @@ pub const QUEUE_LENGTH_MAX: usize = 8_192;
 pub const BATCH_APPENDS_MAX: usize = 1_000;
 /// Most events in one append.
 pub const APPEND_EVENTS_MAX: usize = 1_000;
-/// Connections that append. Two overlap one batch's work with the other's flush to disk.
-pub const WRITERS: usize = 2;
+/// Connections that append. While one batch is on its way, the next gathers: a second connection takes from both what makes
+/// batches cheap, and was measured to append less on two cores (docs/performance.md).
+pub const WRITERS: usize = 1;
 
 /// A handle to the log. Cheap to clone.
 #[derive(Clone)]

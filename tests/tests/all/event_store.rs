@@ -179,7 +179,7 @@ async fn a_repeated_key_spoils_nothing_for_the_rest_of_the_batch() {
     let (old, stale) = (stream(), stream());
     let first = store.append(append("first", old, Expected::Exact(0), 2)).await.unwrap();
     store.append(append("other", stale, Expected::Exact(0), 1)).await.unwrap();
-    // A lock on the log holds both writers up, so that the rest comes in few batches.
+    // A lock on the log holds the writer up, so that the rest comes in few batches.
     let mut lock = database.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM event_log FOR UPDATE").execute(&mut *lock).await.unwrap();
     let appends = (0..120).map(|n| {
