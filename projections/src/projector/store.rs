@@ -86,9 +86,7 @@ impl Projector {
 
     /// What changed; `None`: the checkpoint was not where it was expected.
     async fn transact(&self, connection: &mut PgConnection, batch: &Batch) -> Result<Option<Vec<Change>>, Failure> {
-        // Not waited for to reach the disk: rows and checkpoint are lost together or not at all, and only after the log,
-        // which is waited for, is safe. What a crash of the server takes is folded again.
-        let begin = "BEGIN; SET LOCAL search_path TO read, public; SET LOCAL synchronous_commit TO off";
+        let begin = "BEGIN; SET LOCAL search_path TO read, public";
         let mut transaction = connection.begin_with(begin).await.map_err(Failure::Machinery)?;
         // First, so that another projector of this model waits here and gives way before it touches a row.
         let moved = sqlx::query(

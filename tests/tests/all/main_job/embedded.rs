@@ -185,7 +185,7 @@ async fn a_private_server_that_crashes_comes_back_and_nothing_is_lost() {
     let pool = data.connect().await;
     until("a part was said", async || stored::segments(&pool).await >= said / 4).await;
     let writer =
-        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%append_batch%' AND pid <> pg_backend_pid() LIMIT 1";
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%INTO events%' AND pid <> pg_backend_pid() LIMIT 1";
     let writer: i32 = sqlx::query_scalar(writer).fetch_one(&pool).await.unwrap();
     kill(Pid::from_raw(writer), Signal::SIGKILL).unwrap();
     pool.close().await;
