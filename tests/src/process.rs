@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Voice {
     /// Whether the program is where [`Voice::start`] looks for it.
     #[must_use]
     pub fn is_built() -> bool {
-        beside_the_tests().exists()
+        built().is_some()
     }
 
     /// A figure of the process's memory by its name in `/proc/PID/status`, such as `VmRSS`, in KiB.
@@ -130,17 +130,6 @@ impl Voice {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Memory that is its own and in use, in bytes.
-    ///
-    /// # Panics
-    /// It does not run.
-    #[must_use]
-    pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-        line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
-    }
-
     /// How many files and sockets it has open.
     ///
     /// # Panics
@@ -204,23 +193,14 @@ pub struct Ended {
     pub log: String,
 }
 
-fn beside_the_tests() -> PathBuf {
+/// The program: tests stand one directory below it, other programs beside it.
+fn built() -> Option<PathBuf> {
     let tests = std::env::current_exe().expect("the path of the tests");
-    // Tests and benchmarks stand one directory below, programs beside it.
-    let directories: Vec<&Path> = tests.ancestors().skip(1).take(2).collect();
-    let found = directories.iter().map(|directory| directory.join("voice")).find(|path| path.is_file());
-    found.unwrap_or_else(|| directories[1].join("voice"))
+    tests.ancestors().skip(1).take(2).map(|directory| directory.join("voice")).find(|path| path.is_file())
 }
 
-/// The program beside the tests.
 fn program() -> PathBuf {
-    let program = beside_the_tests();
-    assert!(
-        program.exists(),
-        "{} is not there: run the tests by .dev/test, or `cargo build -p voice` first",
-        program.display()
-    );
-    program
+    built().expect("voice is not there: run the tests by .dev/test, or `cargo build -p voice` first")
 }
 
 /// Lines of a stream, read by a thread.

@@ -29,6 +29,9 @@ const READ_EVENTS: i64 = 1_000;
 const STORE_EVERY: Duration = Duration::from_millis(100);
 /// How long an idle leader waits for a wake-up before it looks by itself.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// How long nothing may be acknowledged while records wait for it. Then the producer is given up for a new one: a client that
+/// hangs, such as on a dead connection or because the clock was set back (librdkafka issue 2145), hangs for good.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last records may take at shutdown.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -52,6 +55,8 @@ struct Leader<'a> {
     in_flight: VecDeque<InFlight>,
     store_next: Instant,
     renew_next: Instant,
+    /// Since when nothing was acknowledged although something is in flight.
+    waits_since: Instant,
 }
 
 /// Leads until shutdown or until something fails.
@@ -73,6 +78,7 @@ pub(super) async fn lead(
         let read = leader.send_more().await?;
         leader.collect_ready().await?;
         leader.store_progress(false).await?;
+        leader.still_acknowledged()?;
         if read {
             continue;
         }
@@ -143,6 +149,7 @@ impl<'a> Leader<'a> {
             in_flight: VecDeque::new(),
             store_next: now + STORE_EVERY,
             renew_next: now + LEASE_RENEWED_EVERY,
+            waits_since: now,
         })
     }
 
@@ -190,6 +197,9 @@ impl<'a> Leader<'a> {
                 Err((error, _)) => return Err(error.into()),
             }
         };
+        if self.in_flight.is_empty() {
+            self.waits_since = Instant::now();
+        }
         self.sent.position = event.position;
         self.sent.previous[slot] = event.position;
         self.in_flight.push_back(InFlight { position: event.position, slot, delivery });
@@ -207,6 +217,7 @@ impl<'a> Leader<'a> {
         // Any failure ends the term: a new producer starts at the checkpoint. Nothing is sent again by hand inside one
         // producer, because that would break the order.
         delivered.map_err(|_| RelayError::Dropped)?.map_err(|(error, _)| error)?;
+        self.waits_since = Instant::now();
         self.acknowledged.position = position;
         self.acknowledged.previous[slot] = position;
         Ok(())
@@ -221,6 +232,12 @@ impl<'a> Leader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Ends the term of a leader whose producer does not get anything through any more.
+    fn still_acknowledged(&self) -> Result<(), RelayError> {
+        let stalled = !self.in_flight.is_empty() && self.waits_since.elapsed() > ACKNOWLEDGED_WITHIN;
+        if stalled { Err(RelayError::Stalled) } else { Ok(()) }
     }
 
     async fn store_progress(&mut self, now: bool) -> Result<(), RelayError> {

@@ -61,6 +61,9 @@ pub enum RelayError {
     /// Somebody else leads now, or the topic is to be published anew.
     #[error("another leader has taken over")]
     Deposed,
+    /// Kafka has acknowledged nothing for too long.
+    #[error("nothing is acknowledged any more; beginning anew with another producer")]
+    Stalled,
     /// The producer's queue was dropped under a record.
     #[error("a record was dropped before it was delivered")]
     Dropped,

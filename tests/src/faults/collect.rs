@@ -70,7 +70,12 @@ pub(super) async fn read_log(pool: &PgPool) -> Result<Log, sqlx::Error> {
         payload,
     };
     let keys: Vec<(String, Uuid, i64, Position, i64)> =
-        sqlx::query_as("SELECT key, stream_id, version, position, event_count::bigint FROM append_keys")
+        // A key does not say how many events it stands for: those after the key before it in its stream.
+        sqlx::query_as(
+            "SELECT key, stream_id, version, position,
+                    version - lag(version, 1, 0::bigint) OVER (PARTITION BY stream_id, category ORDER BY version)
+             FROM append_keys",
+        )
             .fetch_all(&mut *snapshot)
             .await?;
     let key = |(key, stream, version, position, event_count)| StoredKey { key, stream, version, position, event_count };

@@ -12,8 +12,8 @@ use crate::history::{Entry, Watched};
 
 /// How often positions are asked for.
 const ASK_EVERY: Duration = Duration::from_millis(25);
-/// Memory of one process, built with or without optimisation, with the load of this suite.
-const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
+/// Memory of one process in KiB, built with or without optimisation, with the load of this suite.
+const MEMORY_KIB_MAX: u64 = 400 * 1024;
 /// Files and sockets of one process with the subscribers of this suite.
 const OPEN_FILES_MAX: u64 = 1_500;
 
@@ -85,7 +85,7 @@ impl Cluster {
     async fn measure(&self) {
         let note = |name: String, value, bound| self.journal.note(Entry::Measured { name, value, bound });
         for role in self.roles().filter(|role| role.runs()) {
-            note(format!("memory of {}", role.name), role.voice().resident_bytes(), MEMORY_BYTES_MAX);
+            note(format!("memory of {}", role.name), role.voice().memory_kib("VmRSS"), MEMORY_KIB_MAX);
             note(format!("open files of {}", role.name), role.voice().open_files(), OPEN_FILES_MAX);
         }
         let left = sqlx::query_as::<_, (i64, i64, i64)>(

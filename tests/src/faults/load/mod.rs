@@ -22,6 +22,8 @@ use orders::{Orders, Shared};
 
 /// How many give commands at once.
 const WRITERS: usize = 4;
+/// How long each of many commands may take in the end, on a machine that is busy with other things.
+const COMMAND_WITHIN: Duration = Duration::from_millis(250);
 /// Commands after which a writer goes to the next node, on average.
 const DOOR_CHANGED_EVERY: u32 = 8;
 /// What a writer pauses at most between two commands, so that two cores are left for those who follow.
@@ -108,7 +110,8 @@ impl Load {
     pub async fn more(&self, commands: u64) {
         let mut done = self.counts.done.subscribe();
         let target = *done.borrow() + commands;
-        let reached = tokio::time::timeout(CATCH_UP_WITHIN, done.wait_for(|done| *done >= target)).await;
+        let within = CATCH_UP_WITHIN + COMMAND_WITHIN * u32::try_from(commands).unwrap_or(u32::MAX);
+        let reached = tokio::time::timeout(within, done.wait_for(|done| *done >= target)).await;
         drop(reached.expect("commands are not answered").expect("the writers live"));
     }
 

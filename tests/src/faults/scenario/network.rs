@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::super::edge::Weather;
-use super::{Cluster, Scale, projected, published};
+use super::super::role::Role;
+use super::{Cluster, Scale, projected, published, until};
 
 pub(super) async fn relay_cut_off(cluster: &mut Cluster, scale: Scale) {
     for (frozen_up, frozen_down) in [(true, false), (false, true), (true, true)] {
@@ -15,6 +16,16 @@ pub(super) async fn relay_cut_off(cluster: &mut Cluster, scale: Scale) {
         // What Kafka does not bring is read from the table.
         let head = cluster.head().await;
         projected(&cluster.pool, head).await;
+        if scale == Scale::Long {
+            // The leader notices by itself, and tries with another producer.
+            let gives_up = "nothing is acknowledged any more";
+            let log = |relay: &Role| relay.voice().log().matches(gives_up).count();
+            let before: usize = cluster.relays.iter().map(log).sum();
+            until("the leader gives its producer up", async || {
+                (cluster.relays.iter().map(log).sum::<usize>() > before).then_some(())
+            })
+            .await;
+        }
         cluster.relays.iter().for_each(|relay| relay.kafka.clear());
         if frozen_up && frozen_down {
             // Half open: the connections that nobody knows to be dead are gone.

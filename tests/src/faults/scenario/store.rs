@@ -53,7 +53,7 @@ pub(super) async fn backend_frozen(cluster: &mut Cluster, scale: Scale) {
     // Whoever has the counter is alone: an append waits for it, with its streams locked, and is frozen there.
     let mut counter = cluster.pool.begin().await.expect("the database");
     sqlx::query("UPDATE event_log SET position = position").execute(&mut *counter).await.expect("the counter");
-    let frozen = waiting_for_a_lock(&cluster.pool, "append_batch(").await;
+    let frozen = waiting_for_a_lock(&cluster.pool, "append").await;
     Postgres::signal(frozen, Signal::SIGSTOP);
     counter.rollback().await.expect("the database");
     // Those who read don't notice.

@@ -10,7 +10,7 @@ pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
     cluster.watchers.hold(scale.of(8, 60));
     cluster.watchers.join(scale.of(8, 60), cluster.load.shared_call());
     cluster.load.hurry(true);
-    cluster.load.more(scale.of(100, 2_000)).await;
+    cluster.load.more(scale.of(100, 500)).await;
     cluster.load.hurry(false);
     // Those who read have everything while the others have not begun to read.
     let head = cluster.head().await;

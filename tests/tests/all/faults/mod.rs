@@ -14,7 +14,7 @@ fn seed() -> u64 {
 
 async fn nothing_is_lost_in(faults: &[Fault]) {
     let seed = seed();
-    let summary = run_in_order(seed, faults, &|what| println!("{what}")).await;
+    let summary = run_in_order(seed, faults, &|what| eprintln!("{what}")).await;
     let violations: Vec<String> = summary.violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "VOICE_FAULTS_SEED={seed}\n{summary}\n{violations:#?}");
     assert!(summary.faults.len() == faults.len() && summary.commands > 0 && summary.delivered > 0, "{summary}");
