@@ -102,8 +102,12 @@ fn rings_for(event: &call::Event) -> Option<AgentId> {
 
 async fn load(connection: &mut PgConnection, agent_ids: &[AgentId], call_ids: &[CallId]) -> Result<Floor, sqlx::Error> {
     let sql = concat!(
-        "SELECT jsonb_build_object('view', ",
-        query::agent_json!(""),
+        // With capabilities and contacts, as one JSON value.
+        "SELECT jsonb_build_object('view', to_jsonb(a) || jsonb_build_object(",
+        "'capabilities', coalesce((SELECT jsonb_agg(to_jsonb(b) - 'agent_id' ORDER BY b.name COLLATE \"C\")",
+        " FROM agent_capabilities b WHERE b.agent_id = a.agent_id), '[]'),",
+        "'contacts', coalesce((SELECT jsonb_agg(t ORDER BY t.began_at, t.call_id, t.leg)",
+        " FROM agent_contacts t WHERE t.agent_id = a.agent_id), '[]'))",
         ", 'open', coalesce((SELECT jsonb_agg(i) FROM agent_intervals i WHERE i.agent_id = a.agent_id",
         " AND i.ended_at IS NULL), '[]')) FROM agents a WHERE a.agent_id = ANY(",
         "$1::uuid[] || ARRAY(SELECT agent_id FROM agent_contacts WHERE call_id = ANY($2)))"

@@ -15,22 +15,6 @@ pub const BOARD_AGENTS_MAX: i64 = 10_000;
 /// Most intervals one query returns.
 pub const INTERVALS_MAX: i64 = 100_000;
 
-/// An agent with capabilities and contacts as one JSON value, from the tables of a schema (with its dot, or none).
-macro_rules! agent_json {
-    ($schema:literal) => {
-        concat!(
-            "to_jsonb(a) || jsonb_build_object(",
-            "'capabilities', coalesce((SELECT jsonb_agg(to_jsonb(b) - 'agent_id' ORDER BY b.name COLLATE \"C\") FROM ",
-            $schema,
-            "agent_capabilities b WHERE b.agent_id = a.agent_id), '[]'), ",
-            "'contacts', coalesce((SELECT jsonb_agg(t ORDER BY t.began_at, t.call_id, t.leg) FROM ",
-            $schema,
-            "agent_contacts t WHERE t.agent_id = a.agent_id), '[]'))"
-        )
-    };
-}
-pub(super) use agent_json;
-
 /// An agent in columns; capabilities and contacts, of which there are few or none, as lists in JSON.
 macro_rules! agent {
     () => {

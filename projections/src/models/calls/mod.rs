@@ -53,8 +53,7 @@ impl ReadModel for Calls {
             return Ok(Vec::new());
         }
         let ids: Vec<CallId> = ids.into_iter().collect();
-        let sql = concat!(query::select_calls!(""), "WHERE c.call_id = ANY($1)");
-        let stored: Vec<CallView> = rows_by_ids(connection, sql, &ids).await?;
+        let stored: Vec<CallView> = rows_by_ids(connection, SELECT_CALLS, &ids).await?;
         let mut views: BTreeMap<CallId, CallView> = stored.into_iter().map(|view| (view.call.call_id, view)).collect();
         let known: HashSet<CallId> = views.keys().copied().collect();
 
@@ -80,6 +79,10 @@ impl ReadModel for Calls {
     }
 }
 
+/// Calls with their legs, each as one JSON value: one round trip, which is what counts for the few calls of a batch.
+const SELECT_CALLS: &str =
+    "SELECT json_build_object('call', to_json(c), 'legs', coalesce((SELECT json_agg(l ORDER BY l.leg)
+    FROM call_legs l WHERE l.call_id = c.call_id), '[]')) FROM calls c WHERE c.call_id = ANY($1)";
 const WRITE_CALLS: &str = include_str!("write_calls.sql");
 const WRITE_LEGS: &str = include_str!("write_legs.sql");
 

@@ -11,20 +11,6 @@ use super::{CallRow, CallState, CallView, LegRow};
 use crate::models::Scroll;
 use crate::models::rows::{bounded, word};
 
-/// A call with its legs as one JSON value, from the tables of a schema (with its dot, or none).
-macro_rules! select_calls {
-    ($schema:literal) => {
-        concat!(
-            "SELECT json_build_object('call', to_json(c), 'legs', coalesce((SELECT json_agg(l ORDER BY l.leg) FROM ",
-            $schema,
-            "call_legs l WHERE l.call_id = c.call_id), '[]')) FROM ",
-            $schema,
-            "calls c "
-        )
-    };
-}
-pub(super) use select_calls;
-
 /// Which calls are meant. What is `None` or empty does not choose.
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {
