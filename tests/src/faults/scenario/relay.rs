@@ -48,5 +48,6 @@ pub(super) async fn zombie(cluster: &mut Cluster) {
     let head = cluster.head().await;
     published(&cluster.pool, head).await;
     cluster.relays[leading].voice().thaw();
-    cluster.relays[leading].voice().logged("another leader has taken over").await;
+    // By its lease or its checkpoint, whichever it looks at first, or by a connection that was given up meanwhile.
+    cluster.relays[leading].voice().logged("term ended early").await;
 }
