@@ -3,7 +3,7 @@
 //! `DATABASE_URL=... cargo bench -p tests --bench append` prints a Markdown table: medians of several runs, ratios to the
 //! ceiling measured in turns with them. Figures differ from machine to machine; ratios are what counts. `-- --quick` only
 //! shows that it works.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a benchmark")]
 #![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
 

@@ -12,6 +12,7 @@ fn seed() -> u64 {
     given.map_or_else(rand::random, |seed| seed.parse().expect("VOICE_FAULTS_SEED is a number"))
 }
 
+#[allow(clippy::print_stderr, reason = "shown when a test fails: what was broken, in order")]
 async fn nothing_is_lost_in(faults: &[Fault]) {
     let seed = seed();
     let summary = run_in_order(seed, faults, &|what| eprintln!("{what}")).await;
