@@ -48,7 +48,7 @@ pub use bookmark::Bookmark;
 pub use changes::{Behind, Changed, Changes};
 pub use feed::{KafkaSource, Source, Tail};
 pub use live::{Interim, LIVE_OUTGOING_MAX, LIVE_WATCHED_MAX, LiveLane};
-pub use parked::{Retried, RetryError, retry_parked};
+pub use parked::{ParkedEvent, Retried, RetryError, parked_events, retry_parked};
 pub use progress::{Lag, Positions, Progress, lags};
 pub use read_model::{Change, Decoded, Header, ReadModel};
 pub use rebuild::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use domain::Position;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::fold::{self, Batch, Failure};
@@ -42,6 +43,45 @@ pub enum RetryError {
     /// The database refused.
     #[error("the parked events could not be folded")]
     Database(#[from] sqlx::Error),
+}
+
+/// An event that a read model has not taken.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ParkedEvent {
+    /// The read model.
+    pub projection: String,
+    /// Place of the event in the log.
+    pub position: Position,
+    /// The key it belongs to: later events of the same key wait behind it.
+    pub key: Uuid,
+    /// Wire name of the event.
+    pub event_type: String,
+    /// Why it could not be folded, or that it waits behind an earlier one.
+    pub error: String,
+    /// How often folding it was tried.
+    pub attempts: i32,
+    /// Since when.
+    pub parked_at: DateTime<Utc>,
+}
+
+/// What is parked, of one read model or of all, by read model and position; at most `limit`.
+///
+/// # Errors
+/// The database refused.
+pub async fn parked_events(
+    pool: &PgPool,
+    projection: Option<&str>,
+    limit: i64,
+) -> Result<Vec<ParkedEvent>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT p.projection, p.position, p.key, e.type AS event_type, p.error, p.attempts, p.parked_at
+         FROM parked_events p JOIN events e ON e.position = p.position
+         WHERE $1::text IS NULL OR p.projection = $1 ORDER BY p.projection, p.position LIMIT $2",
+    )
+    .bind(projection)
+    .bind(limit.max(0))
+    .fetch_all(pool)
+    .await
 }
 
 /// Folds the parked events of a key, in order, until one can't be. The projector may run meanwhile; once nothing of the key

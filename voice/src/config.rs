@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Migrate(DatabaseArgs),
     /// Build a read model anew beside the old one, compare, switch.
     Rebuild(RebuildArgs),
+    /// List the events that read models could not take, or take them up again once the fault has been mended.
+    Parked(ParkedArgs),
     /// Play a stored call back with its own timing, one JSON event a line.
     Replay(ReplayArgs),
     /// Play conversations from JSON lines files through the API of a running system, as live calls.
@@ -156,6 +158,20 @@ pub(crate) struct RebuildArgs {
     /// Switch to the new view although it differs from the old one.
     #[arg(long)]
     pub(crate) accept_difference: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ParkedArgs {
+    /// Name of the read model; all of them when absent.
+    pub(crate) projection: Option<String>,
+    /// Take up the parked events of this key again, in order, while everything runs on.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) retry: Option<Uuid>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Time zone whose days the dashboard counts in; the same as the projections'.
+    #[arg(long, env = "VOICE_TIME_ZONE", default_value = "UTC", value_name = "NAME")]
+    pub(crate) time_zone: Tz,
 }
 
 #[derive(Debug, Clone, Args)]

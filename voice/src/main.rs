@@ -8,6 +8,7 @@ mod health;
 mod import;
 mod limits;
 mod node;
+mod parked;
 mod terminal;
 mod tools;
 mod up;
@@ -68,6 +69,7 @@ async fn run(command: Command) -> Result<()> {
         },
         Command::Migrate(args) => unless_stopped(&shutdown, tools::migrate(&args)).await,
         Command::Rebuild(args) => unless_stopped(&shutdown, tools::rebuild_model(&args)).await,
+        Command::Parked(args) => unless_stopped(&shutdown, parked::run(&args)).await,
         Command::Replay(args) => tools::replay(&args, shutdown).await,
         Command::Import(args) => tools::import(&args, shutdown).await,
         Command::Schema => {

@@ -12,7 +12,9 @@ async fn help_names_every_command() {
     let help = Voice::run(&["--help"], &[]).await;
     assert!(help.status.success());
     let text = help.output.join("\n");
-    for command in ["up", "api", "ingest", "projections", "relay", "migrate", "rebuild", "replay", "import", "schema"] {
+    for command in
+        ["up", "api", "ingest", "projections", "relay", "migrate", "rebuild", "parked", "replay", "import", "schema"]
+    {
         assert!(text.lines().any(|line| line.starts_with(&format!("  {command} "))), "{command}: {text}");
         let help = Voice::run(&[command, "--help"], &[]).await;
         assert!(help.status.success() && help.output.len() > 3, "{command}: {help:?}");

@@ -7,6 +7,7 @@ mod embedded;
 mod feeds;
 mod kills;
 mod live;
+mod parked;
 mod production;
 mod rebuilds;
 mod roles;
