@@ -103,7 +103,11 @@ pub(crate) fn unavailable(reason: &str, message: &str, retry_after_ms: u32) -> E
     })
 }
 
-/// The machinery failed. What happened goes to the log under an id; the client sees the id alone.
+/// Hint for a client that found the database away, in milliseconds.
+const DATABASE_RETRY_MS: u32 = 1_000;
+
+/// The machinery failed. A database that is away is told as such: the same may work in a moment. Otherwise, what happened
+/// goes to the log under an id; the client sees the id alone.
 pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     let id = Uuid::new_v4();
     let mut causes = error.to_string();
@@ -112,6 +116,10 @@ pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
         causes.push_str(": ");
         causes.push_str(&cause.to_string());
         next = cause.source();
+    }
+    if commands::is_away(error) {
+        tracing::warn!(error = causes, "the database could not be used");
+        return unavailable("DATABASE", "the database can't be used now; try again shortly", DATABASE_RETRY_MS);
     }
     tracing::error!(error.id = %id, error = causes, "a request failed");
     Error::new(format!("internal error {id}")).extend_with(|_, extensions| {

@@ -49,3 +49,24 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
         Err(error) => Err(ConnectError::Connect(error)),
     }
 }
+
+/// Whether an error, or what caused it, says that the database can't be used now and says nothing about what was asked of
+/// it: no connection, none free, or a server that starts, stops or is out of something. A moment later it may work.
+#[must_use]
+pub fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => return true,
+            // Appendix A of PostgreSQL's manual: connection exceptions, insufficient resources, operator intervention.
+            Some(sqlx::Error::Database(refused)) => {
+                return refused
+                    .code()
+                    .is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"));
+            }
+            _ => {}
+        }
+        next = error.source();
+    }
+    false
+}
