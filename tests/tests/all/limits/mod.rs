@@ -5,6 +5,7 @@ mod cost;
 mod failure;
 mod persisted;
 mod size;
+mod streams;
 mod variables;
 
 use api::Limits;
