@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Fault;
 use super::cut_off::cut_off;
-use super::http::{caller, caller_of, respond, too_many_streams};
+use super::http::{caller, caller_of, hint, respond, too_many_streams};
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, prepare_ours};
 use super::{Endpoint, running, sse};
@@ -184,11 +184,6 @@ fn refused(answer: Answer) -> Response {
         _ => StatusCode::BAD_REQUEST,
     };
     let mut response = respond(Media::Json, status, answer);
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    if let Fault::RateLimited(wait) = fault {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
-    }
+    hint(&mut response, fault);
     response
 }

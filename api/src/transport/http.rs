@@ -176,20 +176,25 @@ fn send(endpoint: &Endpoint, media: Media, answer: Answer) -> Response {
         Answer::Rejected(rejection) => Some(rejection.fault),
     };
     let mut response = respond(media, status, answer);
-    match fault {
-        Some(Fault::NotPersisted) => {
-            // The next request brings the document: nobody must keep this answer.
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        }
-        Some(Fault::RateLimited(wait)) => {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
-        }
-        _ => {}
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    if let Some(fault) = fault {
+        hint(&mut response, fault);
     }
     response
+}
+
+/// Says in headers what a client can do about a refusal.
+pub(super) fn hint(response: &mut Response, fault: Fault) {
+    let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    match fault {
+        // The next request brings the document: nobody must keep this answer.
+        Fault::NotPersisted => drop(headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))),
+        Fault::RateLimited(wait) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+        }
+        _ if unauthorized => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        _ => {}
+    }
 }
 
 /// What an answer is sent as; for a stream, what its refusal is sent as.
