@@ -5,6 +5,7 @@
 //!   is `null` instead, up to the next that may be, or to `data` itself (section 6.4.4).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{BaseType, ExecutableDocument, OperationDefinition, Selection, SelectionSet, Type};
@@ -90,7 +91,7 @@ fn named(base: &BaseType) -> &str {
 /// What remains to be done to the answers of an operation.
 #[derive(Debug)]
 pub(super) struct Finish {
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     /// There are marks in them to be taken out.
     pub(super) marked: bool,
 }
@@ -98,7 +99,7 @@ pub(super) struct Finish {
 impl Finish {
     #[cfg(test)]
     pub(super) fn nothing() -> Self {
-        Self { plan: Plan::default(), marked: false }
+        Self { plan: Arc::default(), marked: false }
     }
 
     /// Brings an answer into the shape that the specification says.
@@ -205,7 +206,7 @@ mod tests {
     fn finished(document: &str, data: serde_json::Value, paths: &[&str]) -> serde_json::Value {
         let parsed = parse_query(document).unwrap();
         let (_, operation) = parsed.operations.iter().next().unwrap();
-        let plan = Plan::of(&parsed, &operation.node, &Shapes::of(SDL));
+        let plan = Arc::new(Plan::of(&parsed, &operation.node, &Shapes::of(SDL)));
         let mut response = Response::new(Value::from_json(data).unwrap());
         response.errors = paths
             .iter()

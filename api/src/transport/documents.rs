@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet};
 use async_graphql::{Error, Name, Request, ServerError, Variables};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
 use super::answer::Answer;
 use super::check::Checker;
-use super::complete::Finish;
+use super::complete::{Finish, Plan};
 use super::measure::{Measures, Unmeasured};
 use super::operation::Prepared;
+use super::shapes::Shapes;
 use super::tokens::{self, TooLarge};
 use crate::error::{beyond_limit, code, coded};
 use crate::limits::Limits;
@@ -28,6 +29,8 @@ pub(super) struct Document {
     pub(super) parsed: ExecutableDocument,
     /// Operations without variables, which come out the same each time.
     chosen: Mutex<HashMap<Option<Name>, Arc<Chosen>>>,
+    /// Plans of operations, which do not depend on variables.
+    plans: Mutex<HashMap<Option<Name>, Arc<Plan>>>,
 }
 
 /// An operation that keeps every limit, ready to be executed.
@@ -81,7 +84,14 @@ impl Document {
             cap(&mut errors, limits.errors);
             Answer::errors(&errors)
         })?;
-        Ok(Self { text, parsed, chosen: Mutex::default() })
+        Ok(Self { text, parsed, chosen: Mutex::default(), plans: Mutex::default() })
+    }
+
+    /// The plan of an operation of this document, made once.
+    pub(super) fn plan(&self, name: Option<&Name>, operation: &OperationDefinition, shapes: &Shapes) -> Arc<Plan> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plans.entry(name.cloned()).or_insert_with(|| Arc::new(Plan::of(&self.parsed, operation, shapes)));
+        Arc::clone(plan)
     }
 
     /// An operation that was kept.
@@ -196,7 +206,7 @@ mod tests {
 
     fn document(text: &str) -> Arc<Document> {
         let parsed = parse_query("{ a }").unwrap_or_else(|error| panic!("{error}"));
-        Arc::new(Document { text: text.to_owned(), parsed, chosen: Mutex::default() })
+        Arc::new(Document { text: text.to_owned(), parsed, chosen: Mutex::default(), plans: Mutex::default() })
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::Endpoint;
 pub(super) use super::answer::Answer;
 use super::answer::Fault;
 use super::budget::Purse;
-use super::complete::{Finish, Plan};
+use super::complete::Finish;
 use super::documents::{Chosen, Document, Hash, cap, hash, hash_from_hex, not_persisted, not_trusted};
 use super::hollow;
 use super::trusted::PREFIX;
@@ -216,6 +216,7 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
         return Ok((chosen.prepare(document, name, Variables::default()), chosen.points));
     }
     let kind = operation.node.ty;
+    let plan = document.plan(name, &operation.node, &endpoint.shapes);
     let mut operation = operation.clone();
     let variables = settle(&operation.node, parameters.variables)?;
     // The executor would add up the points of all operations.
@@ -236,14 +237,12 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     }
     let mut fragments = fragments;
     leave_out_omitted(&mut fragments, &mut operation, &variables);
-    let operation_node = operation.node.clone();
     let mut chosen = with(operation, fragments);
     let cost = endpoint.checker.cost(chosen.clone(), variables.clone(), name.cloned());
     let points = cost.map_err(|errors| Answer::errors(&errors))?;
     if points > endpoint.limits.complexity {
         return Err(Answer::rejected(beyond_limit("COST", endpoint.limits.complexity)));
     }
-    let plan = Plan::of(&chosen, &operation_node, &endpoint.shapes);
     // After everything was measured: what is added is ours.
     let marked = hollow::mark(&mut chosen);
     let chosen = Chosen { document: chosen, kind, points, finish: Arc::new(Finish { plan, marked }) };
