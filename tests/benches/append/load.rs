@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::Envelope;
-use commands::event_store::{Append, EventStore, Expected, NewEvent};
+use commands::event_store::{Append, EventStore, Expected};
 use domain::call::Party;
 use domain::transcript::{Command, Transcript};
 use domain::{Actor, Category, Label, Personal, SpokenText, StreamName, Version};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::support::event::segment_added;
 use crate::support::statistics::{median, rate};
 
 /// Writers that append at the same time.
@@ -40,17 +41,7 @@ pub fn stream() -> StreamName {
 
 /// One event to one stream.
 pub fn append(stream: StreamName, expected: Version) -> Append {
-    let event = NewEvent {
-        id: Uuid::now_v7(),
-        event_type: "transcript.segment_added",
-        schema_version: 1,
-        occurred_at: chrono::Utc::now(),
-        actor: Actor::system("bench"),
-        correlation_id: stream.id,
-        causation_id: None,
-        trace: None,
-        payload: payload(),
-    };
+    let event = segment_added(stream.id, payload());
     Append { key: Uuid::now_v7().to_string(), stream, expected: Expected::Exact(expected), events: vec![event] }
 }
 

@@ -5,10 +5,12 @@
 //! * `helper`: a second process of the same benchmark, asked over its standard input. Clients live in one, so that their
 //!   work is the same whoever serves them.
 //! * `requests`: the load: HTTP connections that ask all the time.
+//! * `event`: what is appended.
 //! * `floor`: a server with something going on.
 //!
 //! A benchmark measures what is ours and its ceiling in turns, run by run, so that both see the same machine.
 
+pub mod event;
 pub mod floor;
 pub mod helper;
 pub mod requests;

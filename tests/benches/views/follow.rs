@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use commands::event_store::{Append, EventStore, Expected, NewEvent};
+use commands::event_store::{Append, EventStore, Expected};
 use commands::relay::{self, RelayConfig};
-use domain::{Actor, Category, StreamName};
+use domain::{Category, StreamName};
 use projections::{KafkaSource, Progress, Source, Tail, read_models};
 use tests::TestDatabase;
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::log::segment;
 use crate::support::Extent;
+use crate::support::event::segment_added;
 use crate::support::statistics::{float, median};
 use crate::support::table::{Row, Target};
 
@@ -148,17 +149,7 @@ async fn write(
             due += pause;
         }
         let (stream, version) = (streams[turn], versions[turn]);
-        let event = NewEvent {
-            id: Uuid::now_v7(),
-            event_type: "transcript.segment_added",
-            schema_version: 1,
-            occurred_at: chrono::Utc::now(),
-            actor: Actor::system("bench"),
-            correlation_id: stream.id,
-            causation_id: None,
-            trace: None,
-            payload: segment(version + 1),
-        };
+        let event = segment_added(stream.id, segment(version + 1));
         let (key, expected) = (Uuid::now_v7().to_string(), Expected::Exact(version));
         let append = Append { key, stream, expected, events: vec![event] };
         versions[turn] = store.append(append).await.expect("an append").version;

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use commands::event_store::{Append, EventStore, Expected, NewEvent};
+use commands::event_store::{Append, EventStore, Expected};
 use domain::permission::Role;
-use domain::{Actor, Category, Position, StreamName};
+use domain::{Category, Position, StreamName};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use sqlx::PgPool;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::log::segment;
 use crate::support::Extent;
+use crate::support::event::segment_added;
 use crate::support::statistics::{median, percentile, ratio};
 use crate::support::table::{Row, Target};
 
@@ -65,17 +66,7 @@ async fn against_raw(feed: &str, most: f64, database: &TestDatabase, server: Tes
 
 /// Appends the next segment of a call; its position.
 pub async fn append(store: &EventStore, call_id: Uuid, version: i64) -> Position {
-    let event = NewEvent {
-        id: Uuid::now_v7(),
-        event_type: "transcript.segment_added",
-        schema_version: 1,
-        occurred_at: chrono::Utc::now(),
-        actor: Actor::system("bench"),
-        correlation_id: call_id,
-        causation_id: None,
-        trace: None,
-        payload: segment(version + 1),
-    };
+    let event = segment_added(call_id, segment(version + 1));
     let (key, stream) = (Uuid::now_v7().to_string(), StreamName { category: Category::Transcript, id: call_id });
     let append = Append { key, stream, expected: Expected::Exact(version), events: vec![event] };
     store.append(append).await.expect("an append").position
