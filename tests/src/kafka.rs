@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Longest wait for anything Kafka does.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(180);
 
 /// The broker that all tests share.
 ///

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 
 /// Longest wait for anything a process does.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(180);
 
 /// A running `voice`. Dropping it kills the process.
 pub struct Voice {

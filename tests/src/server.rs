@@ -25,7 +25,7 @@ pub const SECRET: &[u8] = b"a secret of the tests, and of nobody else";
 /// Password of every user of the tests.
 pub const PASSWORD: &str = "correct horse battery";
 /// How long starting and stopping may take.
-const WITHIN: Duration = Duration::from_secs(20);
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// A running system.
 pub struct TestServer {

@@ -62,7 +62,7 @@ pub struct Cluster {
     pub token: String,
     /// Everything that is left to chance.
     pub luck: StdRng,
-    observer: Observer,
+    pub(super) observer: Observer,
     directory: TempDir,
 }
 

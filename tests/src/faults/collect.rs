@@ -16,7 +16,7 @@ use super::folded::views;
 use crate::history::{History, Log, Published, Stored, StoredKey, Topic, Violation, check};
 
 /// How long one answer of Kafka may take.
-const KAFKA_WITHIN: Duration = Duration::from_secs(20);
+const KAFKA_WITHIN: Duration = Duration::from_secs(60);
 /// Header of records that a scenario has put into the topic by itself.
 pub(super) const PLANTED: &str = "planted";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::history::{Entry, Journal};
@@ -14,11 +15,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct Observer {
     task: JoinHandle<()>,
+    /// How often it has looked.
+    looks: watch::Receiver<u64>,
 }
 
 impl Observer {
     pub(super) fn start(pool: PgPool, journal: Journal) -> Self {
-        Self { task: tokio::spawn(observe(pool, journal)) }
+        let (count, looks) = watch::channel(0);
+        Self { task: tokio::spawn(observe(pool, journal, count)), looks }
+    }
+
+    /// Waits until it has noted where everybody stands by now. The database must be there.
+    pub(super) async fn looked(&self) {
+        let mut looks = self.looks.clone();
+        // The look that is under way may have been too early.
+        let enough = *looks.borrow() + 2;
+        drop(looks.wait_for(|count| *count >= enough).await);
     }
 
     pub(super) fn stop(&self) {
@@ -32,7 +44,7 @@ impl Drop for Observer {
     }
 }
 
-async fn observe(pool: PgPool, journal: Journal) {
+async fn observe(pool: PgPool, journal: Journal, looks: watch::Sender<u64>) {
     let mut known: HashMap<String, Position> = HashMap::new();
     loop {
         // While the database is away there is nothing to see.
@@ -42,6 +54,7 @@ async fn observe(pool: PgPool, journal: Journal) {
                     journal.note(Entry::Checkpoint { follower, position });
                 }
             }
+            looks.send_modify(|count| *count += 1);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

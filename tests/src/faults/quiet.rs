@@ -44,6 +44,7 @@ impl Cluster {
             };
             match late {
                 None => {
+                    self.observer.looked().await;
                     self.journal.note(Entry::Quiet { head });
                     self.measure().await;
                     return Settled { head, stuck: None };

@@ -6,7 +6,6 @@ mod architecture;
 mod changes;
 mod clients;
 mod event_store;
-mod faults;
 mod feed;
 mod handler;
 mod limits;

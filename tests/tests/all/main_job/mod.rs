@@ -26,7 +26,7 @@ use tests::{Client, TestDatabase, Voice};
 use tokio::sync::watch;
 
 /// Longest wait for anything in these tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const EMAIL: &str = "watcher@voice.test";
 const PASSWORD: &str = "correct horse battery";
 

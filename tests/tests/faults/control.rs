@@ -7,6 +7,7 @@ use tests::history::Invariant;
 /// The server's data are set back to before the last commits, as a disk does that lies about flushing.
 #[tokio::test]
 async fn commits_that_the_disk_forgets_are_seen_and_named() {
+    let _turn = super::turn().await;
     let mut cluster = Cluster::start(super::seed()).await;
     cluster.load.more(20).await;
     let kept = cluster.settle().await;
