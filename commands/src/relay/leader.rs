@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
+use super::client::Client;
 use super::partition::partition_of;
 use super::record::{Place, headers};
 use super::{RelayConfig, RelayError, topic};
@@ -46,7 +47,7 @@ struct Leader<'a> {
     config: &'a RelayConfig,
     lease: &'a Lease,
     store: Uuid,
-    producer: FutureProducer,
+    producer: Client<FutureProducer>,
     partitions: i32,
     /// What was sent; runs ahead of `acknowledged`.
     sent: Checkpoint,
@@ -124,7 +125,8 @@ impl<'a> Leader<'a> {
             let topic = config.topic.clone();
             return Err(RelayError::PartitionCount { topic, found: partitions, expected });
         }
-        let producer = ClientConfig::new()
+        let mut settings = ClientConfig::new();
+        settings
             .set("bootstrap.servers", &config.brokers)
             .set("client.id", format!("voice-relay-{}", lease.epoch))
             .set("enable.idempotence", "true")
@@ -133,8 +135,8 @@ impl<'a> Leader<'a> {
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())
             .set("compression.type", "lz4")
-            .set("allow.auto.create.topics", "false")
-            .create()?;
+            .set("allow.auto.create.topics", "false");
+        let producer = Client::create(settings).await?;
         let now = Instant::now();
         Ok(Self {
             pool,
@@ -263,7 +265,7 @@ impl<'a> Leader<'a> {
 
     /// Waits for what is in flight and stores it. Dropping a producer would throw queued records away.
     async fn finish(mut self) -> Result<(), RelayError> {
-        let producer = self.producer.clone();
+        let producer = FutureProducer::clone(&self.producer);
         let flushed = tokio::task::spawn_blocking(move || producer.flush(DRAIN_WITHIN)).await;
         if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "not every record was acknowledged; the next leader sends them again");

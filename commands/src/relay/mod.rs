@@ -6,6 +6,7 @@
 //! Kafka transactions and no writes to Kafka from a request.
 
 mod checkpoint;
+mod client;
 mod leader;
 mod partition;
 mod record;

@@ -7,6 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::client::Client;
 use super::{PARTITIONS, RelayConfig, RelayError};
 
 /// How long Kafka may take to answer.
@@ -16,8 +17,9 @@ const RETENTION_MS: &str = "1209600000";
 
 /// Makes the topic if it is missing; answers how many partitions it has.
 pub(super) async fn ensure(config: &RelayConfig) -> Result<i32, RelayError> {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &config.brokers).set("client.id", "voice-relay-admin").create()?;
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", &config.brokers).set("client.id", "voice-relay-admin");
+    let admin = Client::<AdminClient<DefaultClientContext>>::create(settings).await?;
     // -1: the broker's own default replication factor.
     let topic = NewTopic::new(&config.topic, PARTITIONS, TopicReplication::Fixed(-1))
         .set("retention.ms", RETENTION_MS)
