@@ -47,6 +47,7 @@ impl Cluster {
                     self.observer.looked().await;
                     self.journal.note(Entry::Quiet { head });
                     self.measure().await;
+                    self.watchers.dismiss(head);
                     return Settled { head, stuck: None };
                 }
                 Some(who) if Instant::now() > until => return self.stuck(head, who),

@@ -11,7 +11,7 @@ use domain::Position;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, timeout};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -77,6 +77,11 @@ pub struct Watchers {
     /// Whether those who were told to hold may read.
     reading: watch::Sender<bool>,
     held: HashSet<String>,
+    /// How many there ever were.
+    count: usize,
+    /// How many there are from the beginning to the end; whoever came later leaves again.
+    regulars: usize,
+    guests: Vec<(Journal, AbortHandle)>,
     tasks: JoinSet<()>,
 }
 
@@ -92,6 +97,9 @@ impl Watchers {
             connections: Arc::default(),
             reading: watch::Sender::new(true),
             held: HashSet::new(),
+            count: 0,
+            regulars: 0,
+            guests: Vec::new(),
             tasks: JoinSet::new(),
         };
         for _ in doors {
@@ -99,10 +107,12 @@ impl Watchers {
                 watchers.add(kind, None);
             }
         }
+        watchers.regulars = watchers.seen.len();
+        watchers.guests.clear();
         watchers
     }
 
-    /// So many more, who watch a call from its first event on.
+    /// So many more, who watch a call from its first event on until [`Watchers::dismiss`].
     pub fn join(&mut self, count: usize, call: Uuid) {
         (0..count).for_each(|_| self.add(Kind::about(call), None));
     }
@@ -111,6 +121,17 @@ impl Watchers {
     pub fn hold(&mut self, count: usize) {
         self.reading.send_replace(false);
         (0..count).for_each(|_| self.add(Kind::all(), Some(self.reading.subscribe())));
+    }
+
+    /// Sends away whoever joined after the beginning, when everybody has seen everything up to the head: a long run would have
+    /// more and more of them otherwise.
+    pub(super) fn dismiss(&mut self, head: Position) {
+        self.seen.truncate(self.regulars);
+        self.held.clear();
+        for (journal, task) in self.guests.drain(..) {
+            journal.note(Entry::Left { head });
+            task.abort();
+        }
     }
 
     /// Whoever holds reads on.
@@ -135,26 +156,28 @@ impl Watchers {
     }
 
     fn add(&mut self, kind: Kind, reading: Option<watch::Receiver<bool>>) {
-        let number = self.seen.len();
+        let number = self.count;
+        self.count += 1;
         let name = format!("watcher-{number}");
         let (sender, seen) = watch::channel(0);
         if reading.is_some() {
             self.held.insert(name.clone());
         }
         self.seen.push((name.clone(), kind.watched.clone(), seen));
+        let journal = self.journals.of(&name);
         let watcher = Watcher {
             kind,
             doors: self.doors.clone(),
             next: number,
             token: self.token.clone(),
-            journal: self.journals.of(&name),
+            journal: journal.clone(),
             seen: sender,
             cursor: None,
             reading,
             received: Arc::clone(&self.received),
             connections: Arc::clone(&self.connections),
         };
-        self.tasks.spawn(watcher.run());
+        self.guests.push((journal, self.tasks.spawn(watcher.run())));
     }
 
     /// How far each is: its name, what it watches, the last position it received.

@@ -53,6 +53,11 @@ pub enum Entry {
         /// Its identity, where the subscription shows it.
         id: Option<Uuid>,
     },
+    /// A subscriber: has seen enough. Nothing after this position is due to it.
+    Left {
+        /// The head of the log when it left.
+        head: Position,
+    },
     /// An observer: where a follower of the log stands.
     Checkpoint {
         /// The follower.

@@ -1,5 +1,7 @@
 //! I9: over all its connections, a subscriber receives everything once and in order.
 
+use domain::Position;
+
 use super::Invariant::I9SubscribersMissNothing;
 use super::{Entry, History, Line, Stored, Violation, Watched};
 
@@ -12,11 +14,16 @@ fn check_one(history: &History, actor: &str, lines: &[Line]) -> Option<Violation
         Entry::Watches(watched) => Some(watched),
         _ => None,
     })?;
-    let received = lines.iter().filter_map(|line| match line.entry {
-        Entry::Received { position, id } => Some((position, id)),
+    let left = lines.iter().find_map(|line| match line.entry {
+        Entry::Left { head } => Some(head),
         _ => None,
     });
-    let mut due = history.log.events.iter().filter(|event| sees(watched, event));
+    let until = left.unwrap_or(Position::MAX);
+    let received = lines.iter().filter_map(|line| match line.entry {
+        Entry::Received { position, id } if position <= until => Some((position, id)),
+        _ => None,
+    });
+    let mut due = history.log.events.iter().filter(|event| event.position <= until && sees(watched, event));
     for (position, id) in received {
         let Some(event) = due.next() else {
             let what = format!("{id:?} came after the last one");

@@ -233,6 +233,21 @@ fn a_subscriber_that_misses_gets_twice_or_out_of_order_is_found() {
 }
 
 #[test]
+fn who_left_is_owed_everything_until_then_and_nothing_after() {
+    let left = |history: &mut History| {
+        let received = journal(history, "all");
+        received.truncate(41);
+        received.push(line(9_000, Entry::Left { head: 40 }));
+    };
+    assert_eq!(found(left), BTreeMap::new());
+    let missed = |history: &mut History| {
+        left(history);
+        drop(journal(history, "all").remove(40));
+    };
+    assert_eq!(found(missed), BTreeMap::from([(Invariant::I9SubscribersMissNothing, Some(40))]));
+}
+
+#[test]
 fn who_does_not_catch_up_and_what_exceeds_its_bound_is_found() {
     let stuck = Entry::Stuck { who: "relay is at 40 of 60".to_owned() };
     let stuck = found(|history| journal(history, "observer").push(line(9_000, stuck)));
