@@ -65,7 +65,7 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
         // Every rule of the language was asked when the document was read.
         .validation_mode(async_graphql::ValidationMode::Fast)
         .data(store)
-        .data(views::Views { database, changes, tail })
+        .data(views::Views::new(database, changes, tail))
         .data(auth.clone())
         .data(cursors)
         .data(live)

@@ -1,6 +1,7 @@
 //! The read side as the API uses it: snapshots that are new enough, and streams that go on from a cursor.
 
 use std::collections::HashSet;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use commands::Database;
 use domain::Position;
 use futures_util::{Stream, StreamExt, stream};
 use projections::{Changed, Changes, Snapshot, Tail};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use uuid::Uuid;
 
 use crate::error::{internal, unavailable};
@@ -23,15 +24,58 @@ const RETRY_AFTER_MS: u32 = 500;
 /// Pause of a stream whose database did not answer.
 const STREAM_RETRY: Duration = Duration::from_millis(500);
 
+/// Pages of subscriptions take one in so many of the connections, and at least one: however many catch up, and however slow
+/// the database is, the rest is left to those who give commands and ask.
+const CONNECTIONS_A_PAGE: u32 = 4;
+
 /// The read side. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Views {
     pub(crate) database: Database,
     pub(crate) changes: Changes,
     pub(crate) tail: Tail,
+    /// Places of those who read a page.
+    pages: Arc<Semaphore>,
+}
+
+/// A snapshot for a page of a subscription.
+pub(crate) struct PageSnapshot {
+    snapshot: Snapshot,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Deref for PageSnapshot {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl DerefMut for PageSnapshot {
+    fn deref_mut(&mut self) -> &mut Snapshot {
+        &mut self.snapshot
+    }
 }
 
 impl Views {
+    pub(crate) fn new(database: Database, changes: Changes, tail: Tail) -> Self {
+        let places = (database.options().get_max_connections() / CONNECTIONS_A_PAGE).max(1);
+        let pages = Arc::new(Semaphore::new(usize::try_from(places).unwrap_or(usize::MAX)));
+        Self { database, changes, tail, pages }
+    }
+
+    /// A place among those who read a page of a subscription, in the order in which they come.
+    pub(crate) async fn place_of_page(&self) -> Result<OwnedSemaphorePermit, PageError> {
+        Ok(Arc::clone(&self.pages).acquire_owned().await?)
+    }
+
+    /// A snapshot of now for a page of a subscription, when it is its turn.
+    pub(crate) async fn page(&self) -> Result<PageSnapshot, PageError> {
+        let place = self.place_of_page().await?;
+        Ok(PageSnapshot { snapshot: self.begin().await?, _place: place })
+    }
+
     /// A snapshot in which each of these read models has reached a position.
     pub(crate) async fn snapshot(&self, models: &[&str], at_least: Option<Position>) -> Result<Snapshot> {
         // Everything has reached the beginning.
@@ -49,7 +93,7 @@ impl Views {
 
     /// A snapshot of now. Begun on a task of its own, because whoever asks may go at any moment: sqlx 0.9.0 puts a
     /// connection on which BEGIN was cut off back into the pool with its transaction open (transact-rs/sqlx#4393).
-    pub(crate) async fn begin(&self) -> Result<Snapshot, PageError> {
+    async fn begin(&self) -> Result<Snapshot, PageError> {
         let database = self.database.clone();
         Ok(tokio::spawn(async move { Snapshot::begin(&database).await }).await??)
     }

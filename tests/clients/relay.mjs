@@ -1,4 +1,5 @@
-// npm `relay-runtime`: a network layer of fetch and `graphql-ws`, with artefacts that relay-compiler has made.
+// npm `relay-runtime`: a network layer of fetch and `graphql-ws`, with artefacts that relay-compiler has made. Where it was told
+// to make a manifest of persisted documents, artefacts have an id and no text.
 import { createClient } from 'graphql-ws'
 import { createRequire } from 'node:module'
 import { failed, play } from './scenario.mjs'
@@ -18,16 +19,21 @@ const MUTATIONS = {
 const token = new Token()
 const { socket, token: socketToken } = resumingSocket(createClient)
 
-async function fetchGraphQL({ text: query }, variables) {
+/** What is asked: a trusted document by its id, or a text. `graphql-ws` insists on a text, which may be empty. */
+const asked = ({ id, text }) => (id ? { documentId: id, query: '' } : { query: text })
+
+async function fetchGraphQL(request, variables) {
   const headers = { 'content-type': 'application/json', ...(await token.headers()) }
-  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ ...asked(request), variables }) })
   const result = await response.json()
   if (!isUnauthenticated(result.errors)) return result
   token.forget()
-  return fetchGraphQL({ text: query }, variables)
+  return fetchGraphQL(request, variables)
 }
-const subscribe = ({ text: query, name: operationName }, variables) =>
-  relay.Observable.create(sink => socket.subscribe({ query, operationName, variables }, sink))
+const subscribe = (request, variables) =>
+  relay.Observable.create(sink =>
+    socket.subscribe({ ...asked(request), operationName: request.name, variables }, sink),
+  )
 
 const environment = new relay.Environment({
   network: relay.Network.create(fetchGraphQL, subscribe),

@@ -315,7 +315,7 @@ impl Pages for BoardPages {
             return Ok(None);
         }
         self.due = true;
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
             None => (true, agents::board(&mut snapshot, self.team.as_deref()).await?),

@@ -193,7 +193,7 @@ impl Pages for CallPages {
             return Ok(None);
         }
         self.due = true;
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let found = calls::by_ids(&mut snapshot, &[self.call_id]).await?.pop();
         self.due = false;
         let newer = found.filter(|view| view.call.position > self.seen);

@@ -203,7 +203,7 @@ impl Pages for DashboardPages {
         }
         self.due = true;
         tokio::time::sleep_until(self.push_next).await;
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let position = snapshot.position(MODEL).await?;
         // What came during the pause was shown with the push before, or nothing has changed since the cursor.
         if position <= self.seen {

@@ -205,6 +205,7 @@ impl Pages for EventPages {
 
     async fn next(&mut self) -> Result<Option<Vec<Push<EventAppended>>>, PageError> {
         if let (Some(upto), Some(id)) = (self.catch_up_to, self.wanted.stream_id) {
+            let _place = self.views.place_of_page().await?;
             let page = of_stream_id(&self.views.database, id, self.seen, PAGE_EVENTS).await?;
             let page: Vec<Recorded> = page.into_iter().filter(|event| event.position <= upto).collect();
             match page.last() {
@@ -214,7 +215,13 @@ impl Pages for EventPages {
             return Ok(Some(self.pushes(page.iter())));
         }
         self.views.tail.wait_past(self.seen).await;
-        let page: Vec<Arc<Recorded>> = self.views.tail.read(self.seen, PAGE_EVENTS).await?;
+        let page: Vec<Arc<Recorded>> = match self.views.tail.read_held(self.seen, PAGE_EVENTS) {
+            Some(page) => page,
+            None => {
+                let _place = self.views.place_of_page().await?;
+                self.views.tail.read(self.seen, PAGE_EVENTS).await?
+            }
+        };
         if let Some(last) = page.last() {
             self.seen = last.position;
         }

@@ -140,7 +140,7 @@ impl Pages for BoardPages {
             return Ok(None);
         }
         self.due = true;
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let position = snapshot.position(MODEL).await?;
         let (whole, rows) = match self.seen {
             None => (true, queues::board(&mut snapshot).await?),

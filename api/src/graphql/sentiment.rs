@@ -162,7 +162,7 @@ impl Pages for SentimentPages {
             return Ok(None);
         }
         self.more = true;
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let rows = sentiment::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SCORES).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SCORES);
         let scored = |row: ScoreRow| {

@@ -175,7 +175,7 @@ struct TranscriptPages {
 
 impl TranscriptPages {
     async fn stored(&mut self) -> Result<Vec<Push<TranscriptChanged>>, PageError> {
-        let mut snapshot = self.views.begin().await?;
+        let mut snapshot = self.views.page().await?;
         let rows = transcripts::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SEGMENTS).await?;
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SEGMENTS);
         let changed = |row: SegmentRow| {

@@ -150,16 +150,22 @@ impl Tail {
     /// # Errors
     /// See [`LogError`].
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, LogError> {
-        let limit = limit.min(READ_EVENTS_MAX);
         let head = self.head();
-        if after >= head {
-            return Ok(Vec::new());
-        }
-        if let Some(events) = self.inner.read_ring(after, limit) {
+        if let Some(events) = self.read_held(after, limit) {
             return Ok(events);
         }
+        let limit = limit.min(READ_EVENTS_MAX);
         let events = log::read_between(&self.inner.pool, after, head, limit).await?;
         Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// The same from memory alone; `None`: the table has to be asked.
+    #[must_use]
+    pub fn read_held(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        if after >= self.head() {
+            return Some(Vec::new());
+        }
+        self.inner.read_ring(after, limit.min(READ_EVENTS_MAX))
     }
 
     /// What the feed went through.

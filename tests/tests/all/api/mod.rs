@@ -21,6 +21,7 @@ mod shape;
 mod statements;
 mod streams;
 mod tokens;
+mod turns;
 
 use domain::permission::Role;
 use serde_json::{Value, json};

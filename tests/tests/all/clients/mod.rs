@@ -12,7 +12,7 @@ mod snippets;
 use std::path::Path;
 use std::time::Duration;
 
-use api::Limits;
+use api::{Limits, Policy};
 use commands::User;
 use domain::permission::Role;
 use tests::server::PASSWORD;
@@ -37,13 +37,18 @@ struct World {
 
 impl World {
     async fn new(role: Role) -> Self {
+        Self::under(Policy::default(), role).await
+    }
+
+    async fn under(policy: Policy, role: Role) -> Self {
         let database = TestDatabase::new().await;
         // A revoked token is noticed at once.
         let limits = Limits { recheck_every: Duration::from_millis(50), ..Limits::default() };
-        let server = TestServer::start_with(&database, limits).await;
+        let server = TestServer::start_under(&database, limits, policy).await;
         let proxy = Proxy::to(server.address).await;
         let user = server.user(role, None, &[]).await;
-        let other = server.signed_in(Role::Supervisor).await;
+        // May send any document, whatever the policy.
+        let other = server.signed_in(Role::Admin).await;
         Self { database, server, proxy, user, other, call_id: Uuid::now_v7(), environment: Vec::new() }
     }
 
