@@ -50,6 +50,14 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
     }
 }
 
+/// One connection to the same database that the others can't use up, made when it is first needed: for asking how things
+/// are when everything else is busy.
+#[must_use]
+pub fn apart(database: &Database) -> Database {
+    let options = database.connect_options().as_ref().clone();
+    PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options)
+}
+
 /// Whether an error, or what caused it, says that the database can't be used now and says nothing about what was asked of
 /// it: no connection, none free, or a server that starts, stops or is out of something. A moment later it may work.
 #[must_use]

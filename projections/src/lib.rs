@@ -23,6 +23,7 @@ mod bookmark;
 pub mod changes;
 pub mod feed;
 mod fold;
+mod lag;
 mod listen;
 mod live;
 pub mod log;
@@ -47,11 +48,12 @@ pub use async_trait::async_trait;
 pub use bookmark::Bookmark;
 pub use changes::{Behind, Changed, Changes};
 pub use feed::{KafkaSource, Source, Tail};
+pub use lag::{Lag, ProjectionLag, lag_of, lags};
 pub use live::{Interim, LIVE_OUTGOING_MAX, LIVE_WATCHED_MAX, LiveLane};
 pub use parked::{
     ParkedEvent, ParkedFilter, ParkedKey, ParkedPlace, Retried, RetryError, parked_events, parked_keys, retry_parked,
 };
-pub use progress::{Lag, Positions, Progress, lags};
+pub use progress::{Positions, Progress};
 pub use read_model::{Change, Decoded, Header, ReadModel};
 pub use rebuild::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
 pub use snapshot::Snapshot;

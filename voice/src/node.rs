@@ -20,9 +20,10 @@ use projections::{Bookmark, Changes, KafkaSource, LiveLane, Progress, Source, Ta
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::config::CommonArgs;
-use crate::health::{self, Health};
+use crate::health::{self, Health, Work};
 
 /// How long open requests may take to end at shutdown.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -76,11 +77,13 @@ impl Node {
 
         let kafka = common.kafka.kafka_brokers.clone().filter(|brokers| !brokers.trim().is_empty());
         let topic = common.kafka.kafka_topic.clone();
+        let relays_as = Uuid::new_v4();
         if roles.relay {
             match &kafka {
                 Some(brokers) => {
                     let config = RelayConfig { brokers: brokers.clone(), topic: topic.clone() };
-                    following.spawn(relay::run(database.clone(), config, head.clone(), followers.clone()));
+                    let relay = relay::run_as(relays_as, database.clone(), config, head.clone(), followers.clone());
+                    following.spawn(relay);
                 }
                 None if roles.api => tracing::info!("no KAFKA_BROKERS: read models follow the event table directly"),
                 None => bail!("the relay needs KAFKA_BROKERS"),
@@ -94,23 +97,30 @@ impl Node {
 
         let models = read_models(common.time_zone);
         let names: Vec<&'static str> = models.iter().map(|model| model.name()).collect();
-        let needed = if roles.api || roles.projections { names.clone() } else { Vec::new() };
         let progress = Progress::new();
         let local = roles.projections.then_some(&progress);
-        let changes = Changes::start(database.clone(), names, local, &following, followers.clone()).await?;
+        let changes = Changes::start(database.clone(), names.clone(), local, &following, followers.clone()).await?;
         if roles.projections {
             let (database, tail) = (database.clone(), tail.clone());
             following.spawn(projections::run(database, tail, models, progress, followers.clone()));
         }
+        let bookmark = Bookmark::new(database.clone(), "sentiment");
         if roles.ingest {
-            let bookmark = Bookmark::new(database.clone(), "sentiment");
-            let reactions =
-                Reactions { store: store.clone(), tail: tail.clone(), bookmark, analysis: Arc::new(Vader::new()) };
+            let (store, tail, bookmark) = (store.clone(), tail.clone(), bookmark.clone());
+            let reactions = Reactions { store, tail, bookmark, analysis: Arc::new(Vader::new()) };
             following.spawn(reactions.run(followers.clone()));
         }
 
-        let relayed = kafka.filter(|_| roles.relay).map(|_| topic);
-        let health = Health::new(database.clone(), tail.clone(), needed, relayed);
+        let work = Work {
+            roles,
+            tail: tail.clone(),
+            models: names,
+            reactions: bookmark,
+            relayed: kafka.filter(|_| roles.relay).map(|_| (topic, relays_as)),
+            stalled_after: Duration::from_secs(common.stalled_after_s),
+        };
+        let health = Health::new(&database, work);
+        following.spawn(health.clone().watch(followers.clone()));
         let mut router = health::router(health.clone());
         if roles.api {
             let live = LiveLane::start(database.clone(), &following, &followers);

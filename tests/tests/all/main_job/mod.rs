@@ -5,6 +5,7 @@ mod command_line;
 mod conversations;
 mod embedded;
 mod feeds;
+mod health;
 mod kills;
 mod live;
 mod parked;
