@@ -23,12 +23,9 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::config::CommonArgs;
+use crate::drain::{self, Drain};
 use crate::health::{self, Health, Work};
 
-/// How long open requests may take to end at shutdown.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-/// How long the roles behind HTTP may take to end at shutdown.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Shortest secret that signs tokens, in bytes.
 const SECRET_BYTES_MIN: usize = 32;
 
@@ -58,6 +55,9 @@ pub(crate) struct Node {
     health: Health,
     /// Ends open requests and sockets.
     drain: CancellationToken,
+    sockets: TaskTracker,
+    /// How long all of that may take.
+    drain_within: Duration,
 }
 
 impl Node {
@@ -68,7 +68,7 @@ impl Node {
         common: &CommonArgs,
         (limits, policy): (Limits, Policy),
     ) -> Result<Self> {
-        let drain = CancellationToken::new();
+        let (drain, sockets) = (CancellationToken::new(), TaskTracker::new());
         let (followers, following) = (CancellationToken::new(), TaskTracker::new());
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
         let store = EventStore::start(database.clone(), &writing, writers.clone());
@@ -126,44 +126,39 @@ impl Node {
             let live = LiveLane::start(database.clone(), &following, &followers);
             let parts = Edge { store, tail, changes, live, zone: common.time_zone, limits, policy };
             let secret = common.jwt_secret.as_deref();
-            router = router.merge(edge(parts, database.clone(), secret, drain.clone()).await?);
+            router = router.merge(edge(parts, database.clone(), secret, (drain.clone(), sockets.clone())).await?);
         }
-        Ok(Self { database, followers, following, writers, writing, router, health, drain })
+        let drain_within = Duration::from_secs(common.drain_within_s);
+        Ok(Self { database, followers, following, writers, writing, router, health, drain, sockets, drain_within })
     }
 
     /// Serves HTTP until `shutdown` fires, then stops everything in order.
     pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let drain = self.drain;
-        let mut server = tokio::spawn(api::serve(listener, self.router, drain.clone()));
+        let mut server = tokio::spawn(api::serve(listener, self.router, self.drain.clone()));
         let served = tokio::select! {
             served = &mut server => Some(served),
             () = shutdown.cancelled() => None,
         };
         self.health.drain();
-        drain.cancel();
+        let mut drain = Drain::begin(self.database, self.drain_within);
+        self.drain.cancel();
+        self.sockets.close();
         let served = match served {
             Some(served) => served?.context("serving HTTP"),
             None => {
-                if tokio::time::timeout(DRAIN_WITHIN, &mut server).await.is_err() {
-                    tracing::info!("some requests were still open");
+                let answered = async { tokio::join!(&mut server, self.sockets.wait()) };
+                if drain.wait(drain::CLIENTS, answered).await.is_none() {
                     server.abort();
                 }
                 Ok(())
             }
         };
-        self.followers.cancel();
-        stopped("followers of the log", &self.following).await;
-        self.writers.cancel();
-        stopped("the event store", &self.writing).await;
-        self.database.close().await;
+        let apart = self.health.database();
+        drain.ask(&apart).await;
+        drain.stop(drain::FOLLOWERS, &self.followers, &self.following).await;
+        drain.stop(drain::WRITERS, &self.writers, &self.writing).await;
+        drain.close(apart).await;
         served
-    }
-}
-
-async fn stopped(what: &str, tracker: &TaskTracker) {
-    tracker.close();
-    if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
-        tracing::warn!(what, tasks = tracker.len(), "did not end in time and is cut off");
     }
 }
 
@@ -177,7 +172,12 @@ struct Edge {
     policy: Policy,
 }
 
-async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: CancellationToken) -> Result<Router> {
+async fn edge(
+    parts: Edge,
+    database: Database,
+    configured: Option<&str>,
+    (drain, sockets): (CancellationToken, TaskTracker),
+) -> Result<Router> {
     let secret = match configured {
         Some(secret) if secret.len() < SECRET_BYTES_MIN => {
             bail!("JWT_SECRET must have at least {SECRET_BYTES_MIN} bytes")
@@ -199,5 +199,5 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         limits,
         policy,
     };
-    Ok(api::router(context, drain))
+    Ok(api::router(context, drain, sockets))
 }

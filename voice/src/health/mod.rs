@@ -80,6 +80,11 @@ impl Health {
         self.inner.draining.store(true, Ordering::Relaxed);
     }
 
+    /// The connection that is asked on.
+    pub(crate) fn database(&self) -> Database {
+        self.inner.database.clone()
+    }
+
     async fn checks(&self) -> Vec<Check> {
         if self.inner.draining.load(Ordering::Relaxed) {
             return vec![Check::of("process", Status::Draining, None)];

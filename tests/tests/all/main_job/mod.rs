@@ -3,6 +3,7 @@
 mod clerk;
 mod command_line;
 mod conversations;
+mod drain;
 mod embedded;
 mod feeds;
 mod health;
