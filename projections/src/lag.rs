@@ -58,7 +58,8 @@ pub struct ProjectionLag {
 /// # Errors
 /// The database does not answer, or is not migrated.
 pub async fn lags(pool: &PgPool) -> Result<Vec<ProjectionLag>, LogError> {
-    let rows: Vec<(String, i64, Position, Position, Option<f64>, Option<f64>)> = sqlx::query_as(
+    type Row = (String, i64, Position, Position, Option<f64>, Option<f64>);
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT p.name, (SELECT count(DISTINCT key) FROM parked_events WHERE projection = p.name), p.position, l.position,
                 extract(epoch FROM clock_timestamp() - next.recorded_at)::float8,
                 extract(epoch FROM clock_timestamp() - greatest(next.recorded_at, p.updated_at))::float8
