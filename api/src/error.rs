@@ -3,6 +3,8 @@
 //! `extensions.code` is one of the codes below; `extensions.reason`, where present, says more. Refusals of the domain are
 //! no errors but data (`CommandRefused`).
 
+use std::time::Duration;
+
 use async_graphql::{Error, ErrorExtensions};
 use uuid::Uuid;
 
@@ -57,19 +59,19 @@ pub(crate) fn beyond_limit(limit: &'static str, most: usize) -> Error {
 }
 
 /// The viewer has spent all points.
-pub(crate) fn rate_limited(wait: std::time::Duration) -> Error {
+pub(crate) fn rate_limited(wait: Duration) -> Error {
     Error::new("too much was asked for in a short time").extend_with(|_, extensions| {
         extensions.set("code", code::RATE_LIMITED);
         extensions.set("retryAfterMs", retry_after_ms(wait));
     })
 }
 
-fn retry_after_ms(wait: std::time::Duration) -> u64 {
+fn retry_after_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// An operation took too long and was given up.
-pub(crate) fn timed_out(most: std::time::Duration, changes: bool) -> Error {
+pub(crate) fn timed_out(most: Duration, changes: bool) -> Error {
     let message = format!("not done within {} ms", most.as_millis());
     coded(
         code::OPERATION_TIMEOUT,
@@ -101,6 +103,27 @@ pub(crate) fn unavailable(reason: &str, message: &str, retry_after_ms: u32) -> E
         extensions.set("reason", reason);
         extensions.set("retryAfterMs", retry_after_ms);
     })
+}
+
+/// Hint for a client that was refused because this node has enough to do.
+pub(crate) const OVERLOADED_RETRY: Duration = Duration::from_secs(1);
+/// Hint for a client whose node goes away: another one is there, or soon will be.
+pub(crate) const GOING_AWAY_RETRY: Duration = Duration::from_millis(500);
+
+/// This node has as much to do as it takes on at a time.
+pub(crate) fn overloaded() -> Error {
+    unavailable("OVERLOADED", "this node has enough to do; try again shortly", whole_ms(OVERLOADED_RETRY))
+}
+
+/// This node goes away before the operation was done.
+pub(crate) fn going_away(changes: bool) -> Error {
+    let message = "this node goes away; try again";
+    let unknown = "this node goes away; the operation may still be done: send it again under the same command id";
+    unavailable("SHUTTING_DOWN", if changes { unknown } else { message }, whole_ms(GOING_AWAY_RETRY))
+}
+
+fn whole_ms(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Hint for a client that found the database away, in milliseconds.

@@ -26,6 +26,7 @@ use chrono_tz::Tz;
 use commands::{Database, EventStore};
 use projections::{Changes, LiveLane, Tail};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use auth::{Auth, TOKEN_LASTS, Tokens};
 pub use cursor::Cursors;
@@ -58,8 +59,8 @@ pub struct Context {
 }
 
 /// The edge: `/graphql` (GET, POST, WebSocket), `/graphiql` and `/events`. Sockets are closed when `shutdown` fires, with a code that
-/// makes clients come back elsewhere and go on from their cursors.
-pub fn router(context: Context, shutdown: CancellationToken) -> Router {
+/// makes clients come back elsewhere and go on from their cursors; `sockets` tracks them, which a server does not.
+pub fn router(context: Context, shutdown: CancellationToken, sockets: TaskTracker) -> Router {
     let Context { store, database, changes, tail, live, auth, cursors, zone, limits, policy } = context;
     let schema = graphql::builder(&limits)
         // Every rule of the language was asked when the document was read.
@@ -72,7 +73,7 @@ pub fn router(context: Context, shutdown: CancellationToken) -> Router {
         .data(graphql::Zone(zone))
         .data(limits.clone())
         .finish();
-    transport::router(transport::Endpoint::new(schema, auth, limits, policy, shutdown))
+    transport::router(transport::Endpoint::new(schema, auth, limits, policy, (shutdown, sockets)))
 }
 
 /// The schema in its own language, with descriptions; types in the order of their names. `schema.graphql` holds it.

@@ -1,10 +1,23 @@
-//! How much one client may ask for.
+//! How much one client may ask for, and all of them together.
 
 use std::time::Duration;
 
-/// How much one client may ask for, and how often clients are looked after. Every bound of the edge is here.
+/// How much one client may ask for, and all of them together, and how often clients are looked after. Every bound of the edge is here.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Requests over HTTP that this node answers at a time, whoever asks, from their first byte to their answer, and queries
+    /// and mutations on sockets. Those that wait for the database or for the log are among them, so this bounds how
+    /// long anybody has to wait there.
+    pub requests: usize,
+    /// Subscriptions on this node, and whatever else is answered as a stream.
+    pub subscriptions: usize,
+    /// Sockets on this node.
+    pub sockets: usize,
+    /// How long the body of a request may take to come.
+    pub body_time: Duration,
+    /// How long what is being executed when this node goes away may take to its end, before it is answered that it was not
+    /// done in time.
+    pub drain_time: Duration,
     /// Largest request body, in bytes.
     pub body_bytes: usize,
     /// Most tokens of a document, counted before it is parsed.
@@ -66,6 +79,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            requests: 500,
+            subscriptions: 10_000,
+            sockets: 10_000,
+            body_time: Duration::from_secs(10),
+            drain_time: Duration::from_secs(3),
             body_bytes: 256 * 1024,
             tokens: 2_000,
             depth: 15,

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
 
 /// A pool of connections; the handle that the edges pass on without seeing any SQL.
 pub type Database = sqlx::PgPool;
@@ -48,6 +48,20 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
         }
         Err(error) => Err(ConnectError::Connect(error)),
     }
+}
+
+/// One connection to the same database that the others can't use up, made when it is first needed: for asking how things
+/// are when everything else is busy.
+#[must_use]
+pub fn apart(database: &Database) -> Database {
+    let options = database.connect_options().as_ref().clone();
+    PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options)
+}
+
+/// Whether the database answers in time.
+pub async fn answers(database: &Database, within: Duration) -> bool {
+    let asked = async { database.acquire().await?.ping().await };
+    tokio::time::timeout(within, asked).await.is_ok_and(|answered| answered.is_ok())
 }
 
 /// Whether an error, or what caused it, says that the database can't be used now and says nothing about what was asked of

@@ -3,6 +3,9 @@
 use domain::Position;
 use sqlx::PgPool;
 
+use crate::lag::{Lag, lag_of_bookmark};
+use crate::log::LogError;
+
 /// A named place in the log that survives restarts. Several nodes may share one: it only moves forward.
 #[derive(Clone)]
 pub struct Bookmark {
@@ -17,6 +20,12 @@ impl Bookmark {
         Self { pool, name }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The place; 0 when there is none yet.
     ///
     /// # Errors
@@ -24,6 +33,14 @@ impl Bookmark {
     pub async fn load(&self) -> Result<Position, sqlx::Error> {
         let position = sqlx::query_scalar("SELECT position FROM bookmarks WHERE name = $1").bind(self.name);
         Ok(position.fetch_optional(&self.pool).await?.unwrap_or(0))
+    }
+
+    /// How far behind the log it is; none: it was never set.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn lag(&self, pool: &PgPool) -> Result<Option<Lag>, LogError> {
+        lag_of_bookmark(pool, self.name).await
     }
 
     /// Moves it forward; a lower place than the stored one changes nothing.

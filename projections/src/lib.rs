@@ -23,6 +23,7 @@ mod bookmark;
 pub mod changes;
 pub mod feed;
 mod fold;
+mod lag;
 mod listen;
 mod live;
 pub mod log;
@@ -47,9 +48,12 @@ pub use async_trait::async_trait;
 pub use bookmark::Bookmark;
 pub use changes::{Behind, Changed, Changes};
 pub use feed::{KafkaSource, Source, Tail};
+pub use lag::{Lag, ProjectionLag, lag_of, lags};
 pub use live::{Interim, LIVE_OUTGOING_MAX, LIVE_WATCHED_MAX, LiveLane};
-pub use parked::{ParkedEvent, Retried, RetryError, parked_events, retry_parked};
-pub use progress::{Lag, Positions, Progress, lags};
+pub use parked::{
+    ParkedEvent, ParkedFilter, ParkedKey, ParkedPlace, Retried, RetryError, parked_events, parked_keys, retry_parked,
+};
+pub use progress::{Positions, Progress};
 pub use read_model::{Change, Decoded, Header, ReadModel};
 pub use rebuild::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
 pub use snapshot::Snapshot;
@@ -67,6 +71,27 @@ pub fn read_models(zone: chrono_tz::Tz) -> Vec<Arc<dyn ReadModel>> {
         Arc::new(models::sentiment::Sentiment),
         Arc::new(models::dashboard::Dashboard::new(zone)),
     ]
+}
+
+/// There is no read model of that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no read model {name:?}; there are {}", known.join(", "))]
+pub struct UnknownModel {
+    /// The name.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<&'static str>,
+}
+
+/// The read model of a name.
+///
+/// # Errors
+/// There is none.
+pub fn read_model(zone: chrono_tz::Tz, name: &str) -> Result<Arc<dyn ReadModel>, UnknownModel> {
+    let models = read_models(zone);
+    let known = models.iter().map(|model| model.name()).collect();
+    let found = models.into_iter().find(|model| model.name() == name);
+    found.ok_or_else(|| UnknownModel { name: name.to_owned(), known })
 }
 
 /// Keeps every model up to date from the tail, one task a model, until `shutdown` fires; each finishes the batch at hand.

@@ -84,6 +84,18 @@ pub async fn read_between<'e>(
     dense(after, &rows)
 }
 
+/// The events at these positions, in order.
+///
+/// # Errors
+/// See [`LogError`].
+pub async fn at_positions<'e>(
+    executor: impl PgExecutor<'e>,
+    positions: &[Position],
+) -> Result<Vec<Recorded>, LogError> {
+    let rows = sqlx::query(select_events!("WHERE position = ANY ($1) ORDER BY position"));
+    rows.bind(positions).fetch_all(executor).await?.iter().map(recorded).collect()
+}
+
 /// Everything recorded under an identity, whatever the category, after a position and in order: the history of a call with
 /// its transcript and its sentiment, or of an agent. At most `limit`.
 ///

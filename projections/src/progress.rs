@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::listen::PROJECTIONS_CHANNEL;
-use crate::log::LogError;
 
 /// Shortest time between two notifications: each takes a lock of the whole database for a moment.
 const NOTIFY_PAUSE: Duration = Duration::from_millis(5);
@@ -100,41 +99,4 @@ pub(crate) async fn notify(pool: PgPool, mut progress: watch::Receiver<Positions
             }
         }
     }
-}
-
-/// How far one read model is behind the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lag {
-    /// The read model.
-    pub projection: String,
-    /// Its checkpoint.
-    pub position: Position,
-    /// The log's head at the same moment.
-    pub head: Position,
-    /// Streams that are parked because one of their events could not be folded.
-    pub parked_keys: i64,
-}
-
-impl Lag {
-    /// Events that are in the log and not yet in the read model.
-    #[must_use]
-    pub fn events(&self) -> i64 {
-        self.head - self.position
-    }
-}
-
-/// The lag of every projection that has a checkpoint, in one snapshot: for readiness and metrics.
-///
-/// # Errors
-/// The database does not answer, or is not migrated.
-pub async fn lags(pool: &PgPool) -> Result<Vec<Lag>, LogError> {
-    let rows: Vec<(String, Position, Position, i64)> = sqlx::query_as(
-        "SELECT p.name, p.position, (SELECT position FROM event_log),
-                (SELECT count(DISTINCT key) FROM parked_events WHERE projection = p.name)
-         FROM projections p ORDER BY p.name",
-    )
-    .fetch_all(pool)
-    .await?;
-    let lag = |(projection, position, head, parked_keys)| Lag { projection, position, head, parked_keys };
-    Ok(rows.into_iter().map(lag).collect())
 }

@@ -99,6 +99,11 @@ impl Voice {
         self.log.read(|lines| lines.join("\n"))
     }
 
+    /// Asks the process to end, and does not wait for it.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
     /// Asks the process to end, as an orchestrator does, and waits until it has.
     pub async fn terminate(self) -> ExitStatus {
         self.signal(Signal::SIGTERM);

@@ -141,7 +141,7 @@ impl TestServer {
             policy,
             database: readers,
         };
-        let router = api::router(context, drain.clone());
+        let router = api::router(context, drain.clone(), serving.clone());
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         serving.spawn(api::serve(listener, router, drain.clone()));

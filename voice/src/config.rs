@@ -87,6 +87,18 @@ pub(crate) struct CommonArgs {
     #[arg(long, env = "VOICE_DATABASE_CONNECTIONS", default_value_t = 40, value_name = "N",
           value_parser = clap::value_parser!(u32).range(12..=1_000))]
     pub(crate) database_connections: u32,
+    /// Seconds without progress, while there is something to do, after which a follower of the log counts as stalled.
+    /// /health/ready names it. A node that serves clients is not ready when its own feed stalls; another process, when its
+    /// own work does.
+    #[arg(long, env = "VOICE_STALLED_AFTER_S", default_value_t = 30, value_name = "S",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) stalled_after_s: u64,
+    /// Seconds that ending may take after SIGTERM or SIGINT: requests are answered, subscribers are sent elsewhere, what is
+    /// in hand is finished. What is not done then is cut off, and nothing is lost by that. Orchestrators have to wait longer
+    /// before they kill.
+    #[arg(long, env = "VOICE_DRAIN_WITHIN_S", default_value_t = 20, value_name = "S",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) drain_within_s: u64,
 }
 
 #[derive(Debug, Clone, Args)]

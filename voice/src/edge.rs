@@ -26,7 +26,7 @@ pub(crate) struct EdgeArgs {
     /// Which status codes answers over HTTP have.
     #[arg(long, env = "VOICE_STATUS_CODES", value_enum, default_value_t)]
     status_codes: StatusCodes,
-    /// How much one client may ask for, such as depth=10,batch=1.
+    /// How much one client may ask for, and all of them together, such as depth=10,batch=1.
     #[arg(long = "limit", env = "VOICE_LIMITS", value_name = "NAME=N", value_delimiter = ',', value_parser = limits::setting,
           long_help = limits::help())]
     limits: Vec<Setting>,

@@ -89,6 +89,11 @@ limits! {
     "heartbeat-ms", 100..=MS_MAX, times!(heartbeat_every), "silence before a sign of life";
     "recheck-ms", 100..=MS_MAX, times!(recheck_every), "between looks at the token behind a socket or stream";
     "dashboard-ms", 1..=MS_MAX, times!(dashboard_every), "between two pushes of a dashboard, at least";
+    "requests", 1..=COUNT_MAX, counts!(requests), "requests of all clients answered at a time; more are refused";
+    "subscriptions", 1..=COUNT_MAX, counts!(subscriptions), "subscriptions of all clients; more are refused";
+    "sockets", 1..=COUNT_MAX, counts!(sockets), "WebSockets of all clients; more are refused";
+    "body-ms", 1..=MS_MAX, times!(body_time), "until a request's body is there";
+    "drain-ms", 1..=MS_MAX, times!(drain_time), "what is being executed at shutdown";
 }
 
 /// Reads `name=value`.
@@ -116,7 +121,7 @@ pub(crate) fn with(settings: &[Setting]) -> Limits {
 /// Every limit with its default, for `--help`.
 pub(crate) fn help() -> String {
     let mut help =
-        "How much one client may ask for, such as depth=10,batch=1. Sizes are in bytes, times in milliseconds. \
+        "How much one client may ask for, and all of them together, such as depth=10,batch=1. Sizes are in bytes, times in milliseconds. \
                     The limits and their defaults:\n"
             .to_owned();
     let defaults = Limits::default();

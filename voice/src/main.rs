@@ -2,6 +2,7 @@
 
 mod accounts;
 mod config;
+mod drain;
 mod edge;
 mod embedded;
 mod health;

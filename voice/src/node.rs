@@ -20,14 +20,12 @@ use projections::{Bookmark, Changes, KafkaSource, LiveLane, Progress, Source, Ta
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::config::CommonArgs;
-use crate::health::{self, Health};
+use crate::drain::{self, Drain};
+use crate::health::{self, Health, Work};
 
-/// How long open requests may take to end at shutdown.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-/// How long the roles behind HTTP may take to end at shutdown.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Shortest secret that signs tokens, in bytes.
 const SECRET_BYTES_MIN: usize = 32;
 
@@ -57,6 +55,9 @@ pub(crate) struct Node {
     health: Health,
     /// Ends open requests and sockets.
     drain: CancellationToken,
+    sockets: TaskTracker,
+    /// How long all of that may take.
+    drain_within: Duration,
 }
 
 impl Node {
@@ -67,7 +68,7 @@ impl Node {
         common: &CommonArgs,
         (limits, policy): (Limits, Policy),
     ) -> Result<Self> {
-        let drain = CancellationToken::new();
+        let (drain, sockets) = (CancellationToken::new(), TaskTracker::new());
         let (followers, following) = (CancellationToken::new(), TaskTracker::new());
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
         let store = EventStore::start(database.clone(), &writing, writers.clone());
@@ -76,11 +77,13 @@ impl Node {
 
         let kafka = common.kafka.kafka_brokers.clone().filter(|brokers| !brokers.trim().is_empty());
         let topic = common.kafka.kafka_topic.clone();
+        let relays_as = Uuid::new_v4();
         if roles.relay {
             match &kafka {
                 Some(brokers) => {
                     let config = RelayConfig { brokers: brokers.clone(), topic: topic.clone() };
-                    following.spawn(relay::run(database.clone(), config, head.clone(), followers.clone()));
+                    let relay = relay::run_as(relays_as, database.clone(), config, head.clone(), followers.clone());
+                    following.spawn(relay);
                 }
                 None if roles.api => tracing::info!("no KAFKA_BROKERS: read models follow the event table directly"),
                 None => bail!("the relay needs KAFKA_BROKERS"),
@@ -94,66 +97,68 @@ impl Node {
 
         let models = read_models(common.time_zone);
         let names: Vec<&'static str> = models.iter().map(|model| model.name()).collect();
-        let needed = if roles.api || roles.projections { names.clone() } else { Vec::new() };
         let progress = Progress::new();
         let local = roles.projections.then_some(&progress);
-        let changes = Changes::start(database.clone(), names, local, &following, followers.clone()).await?;
+        let changes = Changes::start(database.clone(), names.clone(), local, &following, followers.clone()).await?;
         if roles.projections {
             let (database, tail) = (database.clone(), tail.clone());
             following.spawn(projections::run(database, tail, models, progress, followers.clone()));
         }
+        let bookmark = Bookmark::new(database.clone(), "sentiment");
         if roles.ingest {
-            let bookmark = Bookmark::new(database.clone(), "sentiment");
-            let reactions =
-                Reactions { store: store.clone(), tail: tail.clone(), bookmark, analysis: Arc::new(Vader::new()) };
+            let (store, tail, bookmark) = (store.clone(), tail.clone(), bookmark.clone());
+            let reactions = Reactions { store, tail, bookmark, analysis: Arc::new(Vader::new()) };
             following.spawn(reactions.run(followers.clone()));
         }
 
-        let relayed = kafka.filter(|_| roles.relay).map(|_| topic);
-        let health = Health::new(database.clone(), tail.clone(), needed, relayed);
+        let work = Work {
+            roles,
+            tail: tail.clone(),
+            models: names,
+            reactions: bookmark,
+            relayed: kafka.filter(|_| roles.relay).map(|_| (topic, relays_as)),
+            stalled_after: Duration::from_secs(common.stalled_after_s),
+        };
+        let health = Health::new(&database, work);
+        following.spawn(health.clone().watch(followers.clone()));
         let mut router = health::router(health.clone());
         if roles.api {
             let live = LiveLane::start(database.clone(), &following, &followers);
             let parts = Edge { store, tail, changes, live, zone: common.time_zone, limits, policy };
             let secret = common.jwt_secret.as_deref();
-            router = router.merge(edge(parts, database.clone(), secret, drain.clone()).await?);
+            router = router.merge(edge(parts, database.clone(), secret, (drain.clone(), sockets.clone())).await?);
         }
-        Ok(Self { database, followers, following, writers, writing, router, health, drain })
+        let drain_within = Duration::from_secs(common.drain_within_s);
+        Ok(Self { database, followers, following, writers, writing, router, health, drain, sockets, drain_within })
     }
 
     /// Serves HTTP until `shutdown` fires, then stops everything in order.
     pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let drain = self.drain;
-        let mut server = tokio::spawn(api::serve(listener, self.router, drain.clone()));
+        let mut server = tokio::spawn(api::serve(listener, self.router, self.drain.clone()));
         let served = tokio::select! {
             served = &mut server => Some(served),
             () = shutdown.cancelled() => None,
         };
         self.health.drain();
-        drain.cancel();
+        let mut drain = Drain::begin(self.database, self.drain_within);
+        self.drain.cancel();
+        self.sockets.close();
         let served = match served {
             Some(served) => served?.context("serving HTTP"),
             None => {
-                if tokio::time::timeout(DRAIN_WITHIN, &mut server).await.is_err() {
-                    tracing::info!("some requests were still open");
+                let answered = async { tokio::join!(&mut server, self.sockets.wait()) };
+                if drain.wait(drain::CLIENTS, answered).await.is_none() {
                     server.abort();
                 }
                 Ok(())
             }
         };
-        self.followers.cancel();
-        stopped("followers of the log", &self.following).await;
-        self.writers.cancel();
-        stopped("the event store", &self.writing).await;
-        self.database.close().await;
+        let apart = self.health.database();
+        drain.ask(&apart).await;
+        drain.stop(drain::FOLLOWERS, &self.followers, &self.following).await;
+        drain.stop(drain::WRITERS, &self.writers, &self.writing).await;
+        drain.close(apart).await;
         served
-    }
-}
-
-async fn stopped(what: &str, tracker: &TaskTracker) {
-    tracker.close();
-    if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
-        tracing::warn!(what, tasks = tracker.len(), "did not end in time and is cut off");
     }
 }
 
@@ -167,7 +172,12 @@ struct Edge {
     policy: Policy,
 }
 
-async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: CancellationToken) -> Result<Router> {
+async fn edge(
+    parts: Edge,
+    database: Database,
+    configured: Option<&str>,
+    (drain, sockets): (CancellationToken, TaskTracker),
+) -> Result<Router> {
     let secret = match configured {
         Some(secret) if secret.len() < SECRET_BYTES_MIN => {
             bail!("JWT_SECRET must have at least {SECRET_BYTES_MIN} bytes")
@@ -189,5 +199,5 @@ async fn edge(parts: Edge, database: Database, configured: Option<&str>, drain: 
         limits,
         policy,
     };
-    Ok(api::router(context, drain))
+    Ok(api::router(context, drain, sockets))
 }

@@ -1,7 +1,7 @@
 //! `voice parked`: what read models could not take, and taking it up again once the fault has been mended.
 
 use anyhow::{Result, bail};
-use projections::{ParkedEvent, parked_events, read_models, retry_parked};
+use projections::{ParkedEvent, parked_events, read_model, read_models, retry_parked};
 
 use crate::config::ParkedArgs;
 use crate::terminal::say;
@@ -14,14 +14,11 @@ const SHOWN_MAX: i64 = 1_000;
 /// Lists what is parked, or takes a key up again.
 pub(crate) async fn run(args: &ParkedArgs) -> Result<()> {
     let database = commands::connect(&args.database.database_url, CONNECTIONS).await?;
-    let models = read_models(args.time_zone);
     let named = args.projection.as_deref();
-    if let Some(name) = named
-        && models.iter().all(|model| model.name() != name)
-    {
-        let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
-        bail!("there is no read model {name:?}; there are {}", names.join(", "));
-    }
+    let models = match named {
+        Some(name) => vec![read_model(args.time_zone, name)?],
+        None => read_models(args.time_zone),
+    };
     let Some(key) = args.retry else {
         let parked = parked_events(&database, named, SHOWN_MAX + 1).await?;
         let shown = usize::try_from(SHOWN_MAX).unwrap_or(usize::MAX).min(parked.len());
@@ -34,7 +31,7 @@ pub(crate) async fn run(args: &ParkedArgs) -> Result<()> {
         return Ok(());
     };
     let mut folded = 0;
-    for model in models.iter().filter(|model| named.is_none_or(|name| model.name() == name)) {
+    for model in models {
         let retried = retry_parked(&database, model.as_ref(), key).await?;
         folded += retried.folded;
         if let Some((position, error)) = retried.stopped_at {

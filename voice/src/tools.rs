@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use commands::relay::{self, RelayConfig};
 use projections::log::of_stream_id;
-use projections::{Comparison, Options, RebuildProgress, read_models, rebuild};
+use projections::{Comparison, Options, RebuildProgress, read_model, rebuild};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DatabaseArgs, ImportArgs, RebuildArgs, RelayArgs, ReplayArgs};
@@ -24,11 +24,7 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> Result<()> {
 
 pub(crate) async fn rebuild_model(args: &RebuildArgs) -> Result<()> {
     let database = commands::connect(&args.database.database_url, CONNECTIONS).await?;
-    let models = read_models(args.time_zone);
-    let Some(model) = models.iter().find(|model| model.name() == args.name) else {
-        let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
-        bail!("there is no read model {:?}; there are {}", args.name, names.join(", "));
-    };
+    let model = read_model(args.time_zone, &args.name)?;
     let options = Options { accept_difference: args.accept_difference };
     let shown = |progress: RebuildProgress| {
         say(format_args!("{}: {} of {} events", args.name, progress.position, progress.target));

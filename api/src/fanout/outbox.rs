@@ -10,7 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::AbortHandle;
 
 use super::Frame;
@@ -87,7 +87,11 @@ struct Operation {
     bytes: usize,
     ending: Option<Ending>,
     has_turn: bool,
+    /// It has one answer, and is not to be ended before.
+    once: bool,
     feed: Feed,
+    /// What it takes up of the node for as long as it is there.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// What fills a queue. Dropped with its operation.
@@ -153,8 +157,16 @@ impl Outbox {
         }
         state.runs += 1;
         let (id, run): (Arc<str>, u64) = (id.into(), state.runs);
-        let operation =
-            Operation { run, queue: VecDeque::new(), bytes: 0, ending: None, has_turn: false, feed: Feed::Nothing };
+        let operation = Operation {
+            run,
+            queue: VecDeque::new(),
+            bytes: 0,
+            ending: None,
+            has_turn: false,
+            once: false,
+            feed: Feed::Nothing,
+            place: None,
+        };
         state.operations.insert(Arc::clone(&id), operation);
         Ok(Lane { outbox: Arc::clone(self), id, run })
     }
@@ -176,6 +188,17 @@ impl Outbox {
         let ended = std::mem::take(&mut self.lock().operations);
         self.room.notify_waiters();
         drop(ended);
+    }
+
+    /// Waits until every operation that has one answer has given it, and it was taken.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let room = self.room.notified();
+            if !self.lock().operations.values().any(|operation| operation.once) {
+                return;
+            }
+            room.await;
+        }
     }
 
     /// What is to be sent next, waiting for it: at least one message, and no more when these many bytes are reached.
@@ -314,6 +337,20 @@ impl Lane {
                 return;
             }
             room.await;
+        }
+    }
+
+    /// Says that the operation has one answer, which [`Outbox::settled`] waits for.
+    pub(crate) fn answers_once(&self) {
+        if let Some(operation) = self.outbox.lock().operation(&self.id, self.run) {
+            operation.once = true;
+        }
+    }
+
+    /// Keeps a place for as long as the operation is there.
+    pub(crate) fn hold(&self, place: OwnedSemaphorePermit) {
+        if let Some(operation) = self.outbox.lock().operation(&self.id, self.run) {
+            operation.place = Some(place);
         }
     }
 

@@ -14,6 +14,7 @@ mod dashboard;
 mod events;
 mod node;
 mod pages;
+mod parked;
 mod permit;
 mod queues;
 mod recording_commands;
@@ -67,6 +68,7 @@ pub(crate) struct Query(
     transcripts::TranscriptQuery,
     events::EventQuery,
     users::UserQuery,
+    parked::ParkedQuery,
     node::NodeQuery,
 );
 
@@ -79,6 +81,7 @@ pub(crate) struct Mutation(
     agent_commands::AgentCommands,
     transcript_commands::TranscriptCommands,
     users::UserCommands,
+    parked::ParkedCommands,
 );
 
 /// What is pushed. Every payload carries a cursor; `after` goes on from there without gap or repetition.

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     NotPersisted,
     /// The viewer has spent all points; some are back after this time.
     RateLimited(Duration),
+    /// It can't be done now; it may after this time.
+    Unavailable(Duration),
     /// It took too long.
     Timeout,
     /// The client takes too slowly what is sent.
@@ -42,6 +44,7 @@ impl Fault {
                 code::PERSISTED_QUERY_HASH_MISMATCH => Self::Contradiction,
                 code::UNAUTHENTICATED => Self::Unauthenticated,
                 code::DOCUMENT_NOT_TRUSTED | code::INTROSPECTION_DISABLED => Self::Forbidden,
+                code::UNAVAILABLE => Self::Unavailable(retry_after(&errors[0])),
                 code::OPERATION_TIMEOUT => Self::Timeout,
                 code::SLOW_CONSUMER => Self::TooSlow,
                 code::INTERNAL => Self::Internal,
@@ -50,6 +53,16 @@ impl Fault {
             _ => Self::Invalid,
         }
     }
+}
+
+/// When an error says that the client may come back.
+fn retry_after(error: &ServerError) -> Duration {
+    let said = error.extensions.as_ref().and_then(|extensions| extensions.get("retryAfterMs"));
+    let ms = match said {
+        Some(async_graphql::Value::Number(ms)) => ms.as_u64(),
+        _ => None,
+    };
+    Duration::from_millis(ms.unwrap_or_default())
 }
 
 /// Errors of an operation that was not executed, as a JSON list.

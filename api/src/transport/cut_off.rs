@@ -13,8 +13,9 @@ pub(super) enum CutOff {
     Shutdown,
 }
 
-/// Waits until a stream is to be cut off, and keeps its seat as long. A database that does not answer is no reason to send anybody away.
-pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>, seat: Seat) -> CutOff {
+/// Waits until a stream is to be cut off, and keeps its seat as long. A database that does not answer is no reason to send
+/// anybody away. `once`: it has one answer, which is waited for when this node goes away.
+pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>, seat: Seat, once: bool) -> CutOff {
     let _seat = seat;
     let revoked = async {
         let Some(grant) = grant else { return std::future::pending().await };
@@ -25,8 +26,15 @@ pub(super) async fn cut_off(endpoint: Endpoint, grant: Option<Grant>, seat: Seat
             }
         }
     };
+    let going_away = async {
+        if once {
+            endpoint.long_out_of_time().await;
+        } else {
+            endpoint.shutdown.cancelled().await;
+        }
+    };
     tokio::select! {
         () = revoked => CutOff::Revoked,
-        () = endpoint.shutdown.cancelled() => CutOff::Shutdown,
+        () = going_away => CutOff::Shutdown,
     }
 }

@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Fault;
 use super::cut_off::cut_off;
-use super::http::{caller, caller_of, hint, respond, too_many_streams};
+use super::http::{caller, caller_of, hint, respond};
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, prepare_ours};
 use super::{Endpoint, running, sse};
@@ -104,8 +104,9 @@ pub(super) async fn feed(
         Err(Refused::Parameters(message)) => return refused(Answer::rejected(coded(code::BAD_REQUEST, message))),
         Err(Refused::Document(answer)) => return refused(answer),
     };
-    let Some(seat) = endpoint.stream_seat(&caller) else {
-        return too_many_streams(Media::Json, &endpoint);
+    let seat = match endpoint.stream_seat(&caller, Media::Json) {
+        Ok(seat) => seat,
+        Err(refused) => return *refused,
     };
     let track = Arc::new(Track::default());
     let mut answers = running::tracked(&endpoint, prepared, caller.viewer.as_ref(), Arc::clone(&track)).boxed();
@@ -123,7 +124,7 @@ pub(super) async fn feed(
     let pushes = stream::iter(first).chain(answers).map(|answer| event(&answer));
     // What can't go on ends: the client comes back with its last id, and is told what is wrong if it still is.
     let pushes = pushes.take_while(|event| std::future::ready(event.is_some())).filter_map(std::future::ready);
-    sse::events_response(retry.chain(pushes).take_until(cut_off(endpoint.clone(), Some(grant), seat)), &endpoint)
+    sse::events_response(retry.chain(pushes).take_until(cut_off(endpoint.clone(), Some(grant), seat, false)), &endpoint)
 }
 
 /// Answers `POST /events/ticket`.

@@ -6,20 +6,20 @@ use std::net::{IpAddr, SocketAddr};
 
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, FromRequest, Query, Request, State};
 use axum::http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::answer::Fault;
 use super::negotiation::Media;
 use super::operation::{Answer, Caller, Refused, execute, prepare};
 use super::status::status;
-use super::{Endpoint, batch, multipart, sse};
+use super::{Endpoint, admission, batch, multipart, sse};
 use crate::auth::{AuthError, Grant};
 use crate::error::{code, coded, internal, unauthenticated};
 use crate::graphql::TraceParent;
@@ -29,7 +29,7 @@ pub(super) async fn post(
     State(endpoint): State<Endpoint>,
     extensions: Extensions,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
     let Some(media) = accepted(&headers, &endpoint) else { return not_acceptable() };
     let is_json =
@@ -39,14 +39,18 @@ pub(super) async fn post(
         let error = coded("UNSUPPORTED_MEDIA_TYPE", "send the request as application/json");
         return refusal(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+    let body = match timeout(endpoint.limits.body_time, Bytes::from_request(request, &endpoint)).await {
+        Ok(Ok(body)) => body,
+        Err(_) => {
+            let error = coded("REQUEST_TIMEOUT", "the request's body did not come in time");
+            return refusal(media, StatusCode::REQUEST_TIMEOUT, error);
+        }
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let error =
                 coded("PAYLOAD_TOO_LARGE", format!("a request has at most {} bytes", endpoint.limits.body_bytes));
             return refusal(media, StatusCode::PAYLOAD_TOO_LARGE, error);
         }
-        Err(rejection) => return bad_request(media, rejection.body_text()),
+        Ok(Err(rejection)) => return bad_request(media, rejection.body_text()),
     };
     let parameters = match serde_json::from_slice(&body) {
         Ok(parameters) => parameters,
@@ -97,7 +101,7 @@ async fn answer(
             return refusal(media, StatusCode::UNAUTHORIZED, unauthenticated());
         }
         Err(AuthError::Token) => return send(endpoint, media, Answer::rejected(unauthenticated())),
-        Err(AuthError::Users(error)) => return refusal(media, StatusCode::INTERNAL_SERVER_ERROR, internal(&error)),
+        Err(AuthError::Users(error)) => return failed(media, internal(&error)),
     };
     let parameters = match parameters {
         Value::Array(_) if sse::is_wanted(headers) => {
@@ -132,7 +136,10 @@ async fn answer(
     if !as_events && !as_parts {
         return send(endpoint, media, execute(endpoint, prepared).await);
     }
-    let Some(seat) = endpoint.stream_seat(&caller) else { return too_many_streams(media, endpoint) };
+    let seat = match endpoint.stream_seat(&caller, media) {
+        Ok(seat) => seat,
+        Err(refused) => return *refused,
+    };
     let respond = if as_events { sse::respond } else { multipart::respond };
     respond(endpoint, prepared, caller.viewer.as_ref(), grant, seat)
 }
@@ -189,8 +196,10 @@ pub(super) fn hint(response: &mut Response, fault: Fault) {
     match fault {
         // The next request brings the document: nobody must keep this answer.
         Fault::NotPersisted => drop(headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))),
-        Fault::RateLimited(wait) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+        Fault::RateLimited(wait) | Fault::Unavailable(wait) => {
+            // In whole seconds, and never less than is asked for.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         _ if unauthorized => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         _ => {}
@@ -198,7 +207,7 @@ pub(super) fn hint(response: &mut Response, fault: Fault) {
 }
 
 /// What an answer is sent as; for a stream, what its refusal is sent as.
-fn accepted(headers: &HeaderMap, endpoint: &Endpoint) -> Option<Media> {
+pub(super) fn accepted(headers: &HeaderMap, endpoint: &Endpoint) -> Option<Media> {
     if sse::is_wanted(headers) {
         return Some(Media::Json);
     }
@@ -213,6 +222,17 @@ pub(super) fn respond(media: Media, status: StatusCode, answer: Answer) -> Respo
 pub(super) fn too_many_streams(media: Media, endpoint: &Endpoint) -> Response {
     let message = format!("at most {} streams of one viewer are open at a time", endpoint.limits.streams_per_viewer);
     refusal(media, StatusCode::TOO_MANY_REQUESTS, coded(code::TOO_MANY_STREAMS, message))
+}
+
+/// Says that something can't be done now, or that the machinery failed.
+pub(super) fn failed(media: Media, error: async_graphql::Error) -> Response {
+    let answer = Answer::rejected(error);
+    let away = matches!(&answer, Answer::Rejected(rejection) if matches!(rejection.fault, Fault::Unavailable(_)));
+    let status = if away { admission::STATUS } else { StatusCode::INTERNAL_SERVER_ERROR };
+    let fault = if let Answer::Rejected(rejection) = &answer { rejection.fault } else { Fault::Internal };
+    let mut response = respond(media, status, answer);
+    hint(&mut response, fault);
+    response
 }
 
 fn refusal(media: Media, status: StatusCode, error: async_graphql::Error) -> Response {

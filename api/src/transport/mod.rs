@@ -1,6 +1,7 @@
 //! GraphQL over HTTP, server-sent events, multipart answers and WebSocket, after the specifications: the executor is a
 //! library's, what goes over the wire is ours.
 
+mod admission;
 mod answer;
 mod batch;
 mod budget;
@@ -33,14 +34,17 @@ use std::sync::Arc;
 use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::map_response;
-use axum::response::Html;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{Html, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use admission::Admission;
 use budget::Budget;
 use check::Checker;
 use documents::Documents;
+use negotiation::Media;
 use operation::Caller;
 use seats::{Seat, Seats};
 use shapes::Shapes;
@@ -64,12 +68,15 @@ pub(crate) struct Endpoint {
     limits: Arc<Limits>,
     policy: Arc<Policy>,
     fanout: Fanout,
-    /// Sockets.
+    admission: Arc<Admission>,
+    /// Sockets of each viewer.
     seats: Seats,
-    /// Event streams and multipart answers.
+    /// Event streams and multipart answers of each viewer.
     streams: Seats,
     /// Sockets are closed, to be resumed elsewhere, when it fires.
     shutdown: CancellationToken,
+    /// Sockets that are open.
+    open: TaskTracker,
 }
 
 impl Endpoint {
@@ -79,7 +86,7 @@ impl Endpoint {
         auth: Auth,
         limits: Limits,
         policy: Policy,
-        shutdown: CancellationToken,
+        (shutdown, open): (CancellationToken, TaskTracker),
     ) -> Self {
         Self {
             shapes: Arc::new(Shapes::of(&schema.sdl())),
@@ -87,6 +94,7 @@ impl Endpoint {
             checker: Arc::new(Checker::new(&limits, !policy.production)),
             documents: Arc::new(Documents::new(&limits)),
             budget: Arc::new(Budget::new(&limits)),
+            admission: Arc::new(Admission::new(&limits)),
             auth: Arc::new(auth),
             limits: Arc::new(limits),
             policy: Arc::new(policy),
@@ -94,13 +102,17 @@ impl Endpoint {
             seats: Seats::default(),
             streams: Seats::default(),
             shutdown,
+            open,
         }
     }
 
-    /// A seat for another stream of a caller.
-    fn stream_seat(&self, caller: &Caller) -> Option<Seat> {
+    /// A seat for another stream of a caller, or what is answered for want of one.
+    fn stream_seat(&self, caller: &Caller, media: Media) -> Result<Seat, Box<Response>> {
         let viewer = caller.viewer.as_ref().map(|viewer| viewer.user.id);
-        self.streams.take(viewer, self.limits.streams_per_viewer)
+        let seat = self.streams.take(viewer, self.limits.streams_per_viewer);
+        let seat = seat.ok_or_else(|| http::too_many_streams(media, self))?;
+        let place = self.admission.subscription().ok_or_else(|| admission::refuse(media))?;
+        Ok(seat.with(place))
     }
 }
 
@@ -110,6 +122,7 @@ pub(crate) fn router(endpoint: Endpoint) -> Router {
         .route("/graphql", get(websocket::upgrade_or_get).post(http::post))
         .route("/events/dashboard", get(dashboard_feed::feed))
         .route("/events/ticket", post(dashboard_feed::ticket))
+        .layer(from_fn_with_state(endpoint.clone(), admission::admit))
         .layer(map_response(origin::harmless))
         .layer(DefaultBodyLimit::max(endpoint.limits.body_bytes))
         .layer(origin::shared(&endpoint.policy.origins));

@@ -73,7 +73,7 @@ pub(super) fn respond(
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let parts = Parts {
         answers: running::answers(endpoint, prepared, viewer).boxed(),
-        cut_off: cut_off(endpoint.clone(), grant, seat).boxed(),
+        cut_off: cut_off(endpoint.clone(), grant, seat, false).boxed(),
         heartbeat,
         next: Next::Begin,
     };

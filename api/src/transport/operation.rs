@@ -22,7 +22,7 @@ use super::hollow;
 use super::trusted::PREFIX;
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
-use crate::error::{beyond_limit, code, coded, internal, rate_limited, timed_out};
+use crate::error::{beyond_limit, code, coded, going_away, internal, rate_limited, timed_out};
 use crate::graphql::TraceParent;
 
 /// Who asks.
@@ -71,14 +71,19 @@ pub(super) async fn execute(endpoint: &Endpoint, prepared: Prepared) -> Answer {
     let most = endpoint.limits.execution_time;
     // What a resolver that panicked has left behind is its own: each operation has its own request.
     let executing = AssertUnwindSafe(endpoint.schema.execute(request)).catch_unwind();
-    match timeout(most, executing).await {
+    let changes = kind == OperationType::Mutation;
+    let executed = tokio::select! {
+        executed = timeout(most, executing) => executed,
+        () = endpoint.out_of_time() => return Answer::rejected(going_away(changes)),
+    };
+    match executed {
         Ok(Ok(mut response)) => {
             finish.apply(&mut response);
             cap(&mut response.errors, endpoint.limits.errors);
             Answer::of(response)
         }
         Ok(Err(_)) => panicked(),
-        Err(_) => Answer::rejected(timed_out(most, kind == OperationType::Mutation)),
+        Err(_) => Answer::rejected(timed_out(most, changes)),
     }
 }
 

@@ -7,30 +7,53 @@ use async_graphql::Response;
 use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
-use super::Endpoint;
+use super::admission::Place;
 use super::complete::Finish;
 use super::operation::{Answer, Prepared, execute, panicked};
+use super::{Endpoint, admission};
 use crate::auth::Viewer;
 use crate::error::{code, coded};
 use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
 use crate::track::{Shown, Track};
 
-/// Runs an operation; its answers go into the lane, and it is cut off when the lane ends.
+/// Runs an operation that shares its connection with others, if this node takes it on; its answers go into the lane, and
+/// it is cut off when the lane ends.
 pub(super) fn run(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane) {
-    track(endpoint, prepared, viewer, lane, Arc::default());
+    let place = if prepared.kind == OperationType::Subscription {
+        endpoint.admission.subscription()
+    } else {
+        lane.answers_once();
+        endpoint.admission.request()
+    };
+    match place {
+        Some(place) => track(endpoint, prepared, viewer, lane, (Arc::default(), Some(place))),
+        None => lane.finish(Ending::Errors(admission::refusal().into_errors())),
+    }
 }
 
-fn track(endpoint: &Endpoint, prepared: Prepared, viewer: Option<&Viewer>, lane: &Lane, track: Arc<Track>) {
+fn track(
+    endpoint: &Endpoint,
+    prepared: Prepared,
+    viewer: Option<&Viewer>,
+    lane: &Lane,
+    (track, place): (Arc<Track>, Option<Place>),
+) {
     let (filled, endpoint) = (lane.clone(), endpoint.clone());
     if prepared.kind == OperationType::Subscription {
         let Prepared { mut request, finish, .. } = prepared;
         let key = Key::of(&mut request, viewer);
         let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
         let source = Source::new(frames(responses, Arc::clone(&track), finish), track);
+        if let Some(place) = place {
+            lane.hold(place);
+        }
         lane.spawn(subscribe(source, key, endpoint.fanout, filled));
     } else {
         lane.spawn(async move {
-            match execute(&endpoint, prepared).await {
+            let answer = execute(&endpoint, prepared).await;
+            // What was answered waits for its client at that one's own expense.
+            drop(place);
+            match answer {
                 Answer::Rejected(errors) => filled.finish(Ending::Errors(errors.into())),
                 Answer::Executed { body, .. } => {
                     filled.push(Arc::new(Frame { body, shown: Shown::default() })).await;
@@ -105,7 +128,7 @@ pub(super) fn tracked(
 ) -> impl Stream<Item = Answer> + Send + 'static {
     let outbox = Outbox::new(endpoint.limits.queue_bytes);
     if let Ok(lane) = outbox.begin("", 1) {
-        track(endpoint, prepared, viewer, &lane, told);
+        track(endpoint, prepared, viewer, &lane, (told, None));
     }
     stream::unfold(Some(Open(outbox)), async |open| {
         let open = open?;

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use super::admission::Place;
+
 /// Open ones by viewer; all that nobody is signed in on count as one viewer's.
 type Taken = HashMap<Option<Uuid>, usize>;
 
@@ -16,6 +18,16 @@ pub(crate) struct Seats(Arc<Mutex<Taken>>);
 pub(super) struct Seat {
     seats: Seats,
     viewer: Option<Uuid>,
+    /// Among all of the node, where that counts, too.
+    place: Option<Place>,
+}
+
+impl Seat {
+    /// The same with a place among all of the node.
+    pub(super) fn with(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
 }
 
 impl Seats {
@@ -27,7 +39,7 @@ impl Seats {
             return None;
         }
         *count += 1;
-        Some(Seat { seats: self.clone(), viewer })
+        Some(Seat { seats: self.clone(), viewer, place: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -38,6 +50,7 @@ impl Seats {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        drop(self.place.take());
         let mut taken = self.seats.lock();
         if let Some(count) = taken.get_mut(&self.viewer) {
             *count -= 1;

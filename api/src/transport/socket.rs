@@ -156,7 +156,14 @@ impl Session {
                     }
                     continue;
                 }
-                () = shutdown.cancelled() => return Some(Closing::ServiceRestart),
+                () = shutdown.cancelled() => {
+                    // What was asked for is answered first; nothing new is taken.
+                    tokio::select! {
+                        () = self.outbox.settled() => {}
+                        () = self.endpoint.long_out_of_time() => {}
+                    }
+                    return Some(Closing::ServiceRestart);
+                }
             };
             heard = Instant::now();
             let handled = match message {

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 
+use async_graphql::parser::types::OperationType;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -31,9 +32,10 @@ pub(super) fn respond(
     grant: Option<Grant>,
     seat: Seat,
 ) -> Response {
+    let once = prepared.kind != OperationType::Subscription;
     let responses = running::answers(endpoint, prepared, viewer);
     // A stream that is cut off ends without `complete`: the client comes back, and learns then what is wrong.
-    let told = responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), grant, seat));
+    let told = responses.map(Told::Next).chain(completed()).take_until(cut_off(endpoint.clone(), grant, seat, once));
     stream(told, endpoint)
 }
 

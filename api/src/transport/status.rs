@@ -27,7 +27,7 @@ pub(super) fn status(answer: &Answer, media: Media, statuses: Statuses) -> Statu
         Fault::NotPersisted => StatusCode::NOT_FOUND,
         Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Fault::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Unavailable(_) | Fault::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -115,7 +115,7 @@ impl Writer {
     }
 
     async fn append(&mut self, mut batch: Vec<Pending>) {
-        let deadline = Instant::now() + RESOLVE_WITHIN;
+        let mut deadline = Instant::now() + RESOLVE_WITHIN;
         loop {
             let failure = match self.try_append(&batch).await {
                 Ok(verdicts) => return self.answer(batch, verdicts),
@@ -141,6 +141,8 @@ impl Writer {
                         tracing::error!(%error, "no partition could be made");
                     }
                 }
+                // This process ends without its database.
+                Failure::Retry(sqlx::Error::PoolClosed) => deadline = Instant::now(),
                 Failure::Retry(error) => {
                     tracing::warn!(%error, appends = batch.len(), "append is tried again")
                 }

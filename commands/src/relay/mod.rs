@@ -10,6 +10,7 @@ mod client;
 mod leader;
 mod partition;
 mod record;
+mod state;
 mod topic;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use partition::partition_of;
+pub use state::{RelayState, state};
 
 use crate::lease::{LEASE_RENEWED_EVERY, Lease};
 
@@ -74,7 +76,17 @@ pub enum RelayError {
 ///
 /// A term that fails is logged and begun anew: the relay outlives every failure of Kafka and PostgreSQL.
 pub async fn run(pool: PgPool, config: RelayConfig, head: watch::Receiver<Position>, shutdown: CancellationToken) {
-    let holder = Uuid::new_v4();
+    run_as(Uuid::new_v4(), pool, config, head, shutdown).await;
+}
+
+/// The same under an identity of one's own, by which [`RelayState::leader`] can be told from others. Each run has another.
+pub async fn run_as(
+    holder: Uuid,
+    pool: PgPool,
+    config: RelayConfig,
+    head: watch::Receiver<Position>,
+    shutdown: CancellationToken,
+) {
     while !shutdown.is_cancelled() {
         let lease = match Lease::acquire(&pool, &lease_name(&config.topic), holder).await {
             Ok(Some(lease)) => lease,

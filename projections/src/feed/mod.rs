@@ -16,13 +16,16 @@ mod table;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use domain::{Position, Recorded};
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::lag::{Lag, lag_of};
 use crate::log::{self, LogError};
 use ring::Ring;
 
@@ -89,6 +92,9 @@ struct Counters {
 struct Inner {
     pool: PgPool,
     ring: RwLock<Ring>,
+    began: Instant,
+    /// Milliseconds from the beginning until the head last moved.
+    moved_ms: AtomicU64,
     head: watch::Sender<Position>,
     counters: Counters,
 }
@@ -111,6 +117,8 @@ impl Tail {
             pool,
             ring: RwLock::new(Ring::new(position, RING_EVENTS_MAX, RING_BYTES_MAX)),
             head: watch::Sender::new(position),
+            began: Instant::now(),
+            moved_ms: AtomicU64::new(0),
             counters: Counters::default(),
         });
         match source {
@@ -168,6 +176,17 @@ impl Tail {
         self.inner.read_ring(after, limit.min(READ_EVENTS_MAX))
     }
 
+    /// How far behind the log this process sees it, which is asked on `pool`.
+    ///
+    /// # Errors
+    /// The database does not answer, or is not migrated.
+    pub async fn lag(&self, pool: &PgPool) -> Result<Lag, LogError> {
+        // In this order: a head that moves meanwhile is not taken for one that rests.
+        let (head, rested) = (self.head(), self.inner.rested());
+        let lag = lag_of(pool, head).await?;
+        Ok(Lag { rests: lag.rests.min(rested), ..lag })
+    }
+
     /// What the feed went through.
     #[must_use]
     pub fn stats(&self) -> FeedStats {
@@ -198,9 +217,19 @@ impl Inner {
             ring.push(event);
         }
         self.head.send_replace(ring.head());
+        self.moved_ms.store(milliseconds(self.began.elapsed()), Ordering::Relaxed);
+    }
+
+    /// How long the head has not moved.
+    fn rested(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.moved_ms.load(Ordering::Relaxed)))
     }
 
     fn read_ring(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).read(after, limit)
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

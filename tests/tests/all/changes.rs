@@ -123,10 +123,10 @@ async fn lag_counts_what_is_not_folded_yet() {
     process.projected(position).await;
     let lags = projections::lags(&database.pool).await.unwrap();
     assert_eq!(lags.len(), 1);
-    assert_eq!((lags[0].projection.as_str(), lags[0].events(), lags[0].parked_keys), ("counts", 0, 1));
+    assert_eq!((lags[0].projection.as_str(), lags[0].lag.events(), lags[0].parked_keys), ("counts", 0, 1));
     process.stop().await;
     append(&database.pool, Uuid::now_v7(), &["sales", "sales"]).await;
-    assert_eq!(projections::lags(&database.pool).await.unwrap()[0].events(), 2);
+    assert_eq!(projections::lags(&database.pool).await.unwrap()[0].lag.events(), 2);
 }
 
 #[tokio::test]

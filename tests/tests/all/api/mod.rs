@@ -13,6 +13,7 @@ mod hollow;
 mod idempotency;
 mod input;
 mod pages;
+mod parked;
 mod relay;
 mod replay;
 mod roles;

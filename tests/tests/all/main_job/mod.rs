@@ -3,8 +3,10 @@
 mod clerk;
 mod command_line;
 mod conversations;
+mod drain;
 mod embedded;
 mod feeds;
+mod health;
 mod kills;
 mod live;
 mod parked;

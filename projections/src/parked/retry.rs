@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use domain::Position;
-use sqlx::{Connection, FromRow, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::fold::{self, Batch, Failure};
@@ -16,6 +15,10 @@ use crate::read_model::{Change, ReadModel};
 
 /// Most parked events folded in one transaction; while it runs, the projector waits.
 pub const RETRY_EVENTS_MAX: usize = 500;
+/// Begins a round. The lock that it waits for is held by a projector for as long as it folds a batch.
+const BEGIN: &str = "BEGIN; SET LOCAL search_path TO read, public; SET LOCAL lock_timeout TO '3s'";
+/// What PostgreSQL says of a lock that did not come free in that time (appendix A: `lock_not_available`).
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// What became of a parked key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,51 +40,18 @@ pub enum RetryError {
         /// The version this program folds.
         version: i32,
     },
+    /// Somebody holds the view's checkpoint for longer than is waited for.
+    #[error("the view of {projection} is busy; try again shortly")]
+    Busy {
+        /// The view.
+        projection: &'static str,
+    },
     /// The log could not be read.
     #[error("the log could not be read")]
     Log(#[from] LogError),
     /// The database refused.
     #[error("the parked events could not be folded")]
     Database(#[from] sqlx::Error),
-}
-
-/// An event that a read model has not taken.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct ParkedEvent {
-    /// The read model.
-    pub projection: String,
-    /// Place of the event in the log.
-    pub position: Position,
-    /// The key it belongs to: later events of the same key wait behind it.
-    pub key: Uuid,
-    /// Wire name of the event.
-    pub event_type: String,
-    /// Why it could not be folded, or that it waits behind an earlier one.
-    pub error: String,
-    /// How often folding it was tried.
-    pub attempts: i32,
-    /// Since when.
-    pub parked_at: DateTime<Utc>,
-}
-
-/// What is parked, of one read model or of all, by read model and position; at most `limit`.
-///
-/// # Errors
-/// The database refused.
-pub async fn parked_events(
-    pool: &PgPool,
-    projection: Option<&str>,
-    limit: i64,
-) -> Result<Vec<ParkedEvent>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT p.projection, p.position, p.key, e.type AS event_type, p.error, p.attempts, p.parked_at
-         FROM parked_events p JOIN events e ON e.position = p.position
-         WHERE $1::text IS NULL OR p.projection = $1 ORDER BY p.projection, p.position LIMIT $2",
-    )
-    .bind(projection)
-    .bind(limit.max(0))
-    .fetch_all(pool)
-    .await
 }
 
 /// Folds the parked events of a key, in order, until one can't be. The projector may run meanwhile; once nothing of the key
@@ -111,14 +81,15 @@ pub async fn retry_parked(pool: &PgPool, model: &dyn ReadModel, key: Uuid) -> Re
 /// Some of the key's events in one transaction.
 async fn round(connection: &mut PgConnection, model: &dyn ReadModel, key: Uuid) -> Result<Retried, RetryError> {
     let (projection, version) = (model.name(), model.version());
-    let mut transaction = connection.begin_with("BEGIN; SET LOCAL search_path TO read, public").await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
     // From here on the projector rests, so nothing more is parked behind our back.
     let checkpoint: Option<Position> =
         sqlx::query_scalar("SELECT position FROM public.projections WHERE name = $1 AND version = $2 FOR UPDATE")
             .bind(projection)
             .bind(version)
             .fetch_optional(&mut *transaction)
-            .await?;
+            .await
+            .map_err(|error| busy(error, projection))?;
     let checkpoint = checkpoint.ok_or(RetryError::OtherVersion { projection, version })?;
     let positions = parked_positions(&mut transaction, projection, key).await?;
     let mut retried = Retried { folded: 0, stopped_at: None };
@@ -148,6 +119,11 @@ async fn round(connection: &mut PgConnection, model: &dyn ReadModel, key: Uuid) 
     }
     transaction.commit().await?;
     Ok(retried)
+}
+
+fn busy(error: sqlx::Error, projection: &'static str) -> RetryError {
+    let code = error.as_database_error().and_then(|refused| refused.code());
+    if code.is_some_and(|code| code == LOCK_NOT_AVAILABLE) { RetryError::Busy { projection } } else { error.into() }
 }
 
 /// Folds one event in a savepoint. The inner error: it still can't be folded.
