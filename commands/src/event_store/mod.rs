@@ -6,8 +6,11 @@
 
 mod append;
 mod housekeeping;
+mod log;
 mod outcome;
 mod read;
+#[cfg(test)]
+mod simulation;
 mod statement;
 mod writer;
 
@@ -62,7 +65,7 @@ impl EventStore {
         let head_moved = Arc::new(head_moved);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..WRITERS {
-            let writer = Writer::new(pool.clone(), Arc::clone(&waiting), Arc::clone(&head_moved));
+            let writer = Writer::new(log::Postgres::new(pool.clone()), Arc::clone(&waiting), Arc::clone(&head_moved));
             tracker.spawn(writer.run(shutdown.clone()));
         }
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Position;
-use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::log::Log;
 use super::outcome::{self, Failure};
-use super::statement::{self, Verdict};
+use super::statement::Verdict;
 use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
 
 /// How long an append whose outcome is not known is looked up and tried again.
@@ -29,23 +29,21 @@ pub(super) struct Pending {
 }
 
 /// Owner of one connection that appends.
-pub(super) struct Writer {
-    pool: PgPool,
+pub(super) struct Writer<L> {
+    log: L,
     waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
     head_moved: Arc<watch::Sender<Position>>,
-    /// Set up for appending, so never given back to the pool.
-    connection: Option<PgConnection>,
     /// Appends that share a stream or key with one of the batch before; first in the next.
     held_back: VecDeque<Pending>,
 }
 
-impl Writer {
+impl<L: Log> Writer<L> {
     pub(super) fn new(
-        pool: PgPool,
+        log: L,
         waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
         head_moved: Arc<watch::Sender<Position>>,
     ) -> Self {
-        Self { pool, waiting, head_moved, connection: None, held_back: VecDeque::new() }
+        Self { log, waiting, head_moved, held_back: VecDeque::new() }
     }
 
     /// Appends until shutdown, then what is still queued, then ends.
@@ -117,7 +115,7 @@ impl Writer {
     async fn append(&mut self, mut batch: Vec<Pending>) {
         let mut deadline = Instant::now() + RESOLVE_WITHIN;
         loop {
-            let failure = match self.try_append(&batch).await {
+            let failure = match self.log.append(&batch).await {
                 Ok(verdicts) => return self.answer(batch, verdicts),
                 Err(failure) => failure,
             };
@@ -137,7 +135,7 @@ impl Writer {
                 }
                 Failure::PartitionMissing(error) => {
                     tracing::warn!(%error, "the log outran its partitions; making the next one");
-                    if let Err(error) = outcome::make_room(&self.pool, &batch).await {
+                    if let Err(error) = self.log.make_room(&batch).await {
                         tracing::error!(%error, "no partition could be made");
                     }
                 }
@@ -165,7 +163,7 @@ impl Writer {
     /// the key under the stream's lock, so an append that a dying backend still commits is not doubled.
     async fn resolve(&mut self, batch: Vec<Pending>) -> Vec<Pending> {
         let keys: Vec<&str> = batch.iter().map(|pending| pending.append.key.as_str()).collect();
-        let Ok(found) = outcome::find_keys(&self.pool, &keys).await else {
+        let Ok(found) = self.log.find_keys(&keys).await else {
             return batch;
         };
         let mut rest = Vec::new();
@@ -181,35 +179,6 @@ impl Writer {
             }
         }
         rest
-    }
-
-    async fn try_append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().await.map_err(Failure::Retry)?,
-        };
-        match statement::append(&mut connection, batch).await {
-            Ok(verdicts) => {
-                self.connection = Some(connection);
-                Ok(verdicts)
-            }
-            Err(error) => {
-                let failure = Failure::of(error);
-                if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_)) {
-                    self.connection = Some(connection);
-                } else {
-                    // Its state is unknown.
-                    drop(connection);
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?.detach();
-        sqlx::raw_sql(statement::SETTINGS).execute(&mut connection).await?;
-        Ok(connection)
     }
 
     fn answer(&self, batch: Vec<Pending>, verdicts: Vec<Verdict>) {

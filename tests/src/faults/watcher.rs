@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::Position;
@@ -35,6 +35,12 @@ const TRANSCRIPT: &str = "subscription ($after: String, $id: UUID!) { transcript
 const SENTIMENT: &str = "subscription ($after: String, $id: UUID!) { sentiment(callId: $id, after: $after) {
     cursor score { position } } }";
 
+/// Cursors to begin at are kept for each so many events.
+const TRAIL_EVENTS: Position = 1_000;
+/// How many of these a watcher that holds goes back: more than sockets and queues take, and no more than a debug build can send
+/// to all of them in time, however long the log is.
+const HOLD_BACK: usize = 5;
+
 /// One kind of subscription.
 struct Kind {
     document: &'static str,
@@ -46,25 +52,29 @@ struct Kind {
 
 impl Kind {
     fn all() -> Self {
-        let watched = Watched { category: None, stream: None };
+        let watched = Watched { category: None, stream: None, after: 0 };
         Self { document: EVENTS, field: "events", member: "event", watched }
     }
 
     fn about(call: Uuid) -> Self {
-        let watched = Watched { category: None, stream: Some(call) };
+        let watched = Watched { category: None, stream: Some(call), after: 0 };
         Self { watched, ..Self::all() }
     }
 
     fn transcript(call: Uuid) -> Self {
-        let watched = Watched { category: Some("transcript".to_owned()), stream: Some(call) };
+        let watched = Watched { category: Some("transcript".to_owned()), stream: Some(call), after: 0 };
         Self { document: TRANSCRIPT, field: "transcript", member: "segment", watched }
     }
 
     fn sentiment(call: Uuid) -> Self {
-        let watched = Watched { category: Some("sentiment".to_owned()), stream: Some(call) };
+        let watched = Watched { category: Some("sentiment".to_owned()), stream: Some(call), after: 0 };
         Self { document: SENTIMENT, field: "sentiment", member: "score", watched }
     }
 }
+
+/// A position and its cursor.
+type Step = (Position, String);
+type Trail = Arc<Mutex<Vec<Step>>>;
 
 /// The watchers of a run.
 pub struct Watchers {
@@ -77,6 +87,8 @@ pub struct Watchers {
     /// Whether those who were told to hold may read.
     reading: watch::Sender<bool>,
     held: HashSet<String>,
+    /// Cursors of those who see everything, in the order of the log.
+    trail: Trail,
     /// How many there ever were.
     count: usize,
     /// How many there are from the beginning to the end; whoever came later leaves again.
@@ -97,6 +109,7 @@ impl Watchers {
             connections: Arc::default(),
             reading: watch::Sender::new(true),
             held: HashSet::new(),
+            trail: Trail::default(),
             count: 0,
             regulars: 0,
             guests: Vec::new(),
@@ -104,7 +117,7 @@ impl Watchers {
         };
         for _ in doors {
             for kind in [Kind::all(), Kind::about(call), Kind::transcript(call), Kind::sentiment(call)] {
-                watchers.add(kind, None);
+                watchers.add(kind);
             }
         }
         watchers.regulars = watchers.seen.len();
@@ -114,13 +127,19 @@ impl Watchers {
 
     /// So many more, who watch a call from its first event on until [`Watchers::dismiss`].
     pub fn join(&mut self, count: usize, call: Uuid) {
-        (0..count).for_each(|_| self.add(Kind::about(call), None));
+        (0..count).for_each(|_| self.add(Kind::about(call)));
     }
 
-    /// So many more, who ask for every event and don't read what comes until [`Watchers::release`].
+    /// So many more, who ask for every event since some thousands ago and don't read what comes until
+    /// [`Watchers::release`].
     pub fn hold(&mut self, count: usize) {
         self.reading.send_replace(false);
-        (0..count).for_each(|_| self.add(Kind::all(), Some(self.reading.subscribe())));
+        let trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = trail.len().checked_sub(HOLD_BACK).map(|index| trail[index].clone());
+        drop(trail);
+        for _ in 0..count {
+            self.add_after(Kind::all(), begin.clone(), Some(self.reading.subscribe()));
+        }
     }
 
     /// Sends away whoever joined after the beginning, when everybody has seen everything up to the head: a long run would have
@@ -155,7 +174,11 @@ impl Watchers {
         }
     }
 
-    fn add(&mut self, kind: Kind, reading: Option<watch::Receiver<bool>>) {
+    fn add(&mut self, kind: Kind) {
+        self.add_after(kind, None, None);
+    }
+
+    fn add_after(&mut self, mut kind: Kind, begin: Option<Step>, reading: Option<watch::Receiver<bool>>) {
         let number = self.count;
         self.count += 1;
         let name = format!("watcher-{number}");
@@ -165,6 +188,8 @@ impl Watchers {
         }
         self.seen.push((name.clone(), kind.watched.clone(), seen));
         let journal = self.journals.of(&name);
+        let (after, cursor) = begin.unzip();
+        kind.watched.after = after.unwrap_or(0);
         let watcher = Watcher {
             kind,
             doors: self.doors.clone(),
@@ -172,7 +197,8 @@ impl Watchers {
             token: self.token.clone(),
             journal: journal.clone(),
             seen: sender,
-            cursor: None,
+            cursor,
+            trail: (number == 0).then(|| Arc::clone(&self.trail)),
             reading,
             received: Arc::clone(&self.received),
             connections: Arc::clone(&self.connections),
@@ -205,6 +231,8 @@ struct Watcher {
     journal: Journal,
     seen: watch::Sender<Position>,
     cursor: Option<String>,
+    /// Where it leaves its cursors for others.
+    trail: Option<Trail>,
     /// May be told not to read.
     reading: Option<watch::Receiver<bool>>,
     received: Arc<AtomicU64>,
@@ -273,6 +301,11 @@ impl Watcher {
         let id = event["eventId"].as_str().map(str::parse).transpose()?;
         self.journal.note(Entry::Received { position, id });
         self.cursor = payload["cursor"].as_str().map(str::to_owned);
+        if let (Some(trail), Some(cursor)) = (&self.trail, &self.cursor)
+            && position % TRAIL_EVENTS == 0
+        {
+            trail.lock().unwrap_or_else(PoisonError::into_inner).push((position, cursor.clone()));
+        }
         self.received.fetch_add(1, Ordering::Relaxed);
         self.seen.send_replace(position);
         Ok(())

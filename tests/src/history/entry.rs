@@ -39,7 +39,7 @@ pub enum Entry {
         /// The answer, or its absence.
         answer: Answer,
     },
-    /// A subscriber: what it asks to see, from the first event on. Its first line.
+    /// A subscriber: what it asks to see. Its first line.
     Watches(Watched),
     /// A subscriber: connected, and asked for everything after this position; `None`: everything.
     Connected {
@@ -107,6 +107,9 @@ pub struct Watched {
     pub category: Option<String>,
     /// Only events of this stream id.
     pub stream: Option<Uuid>,
+    /// Only events after this position.
+    #[serde(default)]
+    pub after: Position,
 }
 
 /// What a try of a command came to.

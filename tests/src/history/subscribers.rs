@@ -43,4 +43,5 @@ fn check_one(history: &History, actor: &str, lines: &[Line]) -> Option<Violation
 fn sees(watched: &Watched, event: &Stored) -> bool {
     watched.category.as_ref().is_none_or(|category| *category == event.category)
         && watched.stream.is_none_or(|stream| stream == event.stream)
+        && watched.after < event.position
 }

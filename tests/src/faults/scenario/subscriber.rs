@@ -7,8 +7,8 @@ use super::{Cluster, Scale};
 use crate::Client;
 
 pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
-    cluster.watchers.hold(scale.of(8, 60));
-    cluster.watchers.join(scale.of(8, 60), cluster.load.shared_call());
+    cluster.watchers.hold(scale.of(8, 40));
+    cluster.watchers.join(scale.of(8, 40), cluster.load.shared_call());
     cluster.load.hurry(true);
     cluster.load.more(scale.of(100, 500)).await;
     cluster.load.hurry(false);

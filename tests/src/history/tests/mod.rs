@@ -39,8 +39,11 @@ fn sound() -> History {
     let mut previous: HashMap<i32, Position> = HashMap::new();
     let mut topic = Topic { partitions: PARTITIONS, source: "voice/here".to_owned(), records: Vec::new() };
     let (mut writers, mut all, mut some) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
-    all.push(line(0, Entry::Watches(Watched { category: None, stream: None })));
-    some.push(line(0, Entry::Watches(Watched { category: Some("call".to_owned()), stream: Some(stream(1)) })));
+    all.push(line(0, Entry::Watches(Watched { category: None, stream: None, after: 0 })));
+    some.push(line(
+        0,
+        Entry::Watches(Watched { category: Some("call".to_owned()), stream: Some(stream(1)), after: 0 }),
+    ));
     let mut observer = Vec::new();
     for position in 1..=EVENTS {
         let (stream, command, id) = (stream(position), command(position), event_id(position));
