@@ -8,6 +8,7 @@
 //! This crate knows nothing of read models and of how people or machines reach it.
 
 mod cache;
+mod clock;
 mod database;
 pub mod event_store;
 mod handler;
@@ -15,6 +16,9 @@ mod lease;
 mod migrations;
 pub mod relay;
 mod secrets;
+#[cfg(test)]
+#[path = "../../tests/simulation/world.rs"]
+mod simulation;
 mod users;
 
 pub use cache::{CACHED_EVENTS_MAX, STREAM_QUEUE_MAX};

@@ -1,3 +1,5 @@
+mod simulation;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +120,11 @@ struct Log {
 impl Log {
     /// Wants every `step`th position after `seen`; reads at most 7 at once.
     fn subscribe(&self, seen: Position, step: Position) -> Source {
+        self.showing(seen, step, Shows::Every)
+    }
+
+    /// The same, of payloads that may be delivered otherwise.
+    fn showing(&self, seen: Position, step: Position, shows: Shows) -> Source {
         let track = Arc::new(Track::default());
         let (head, told) = (self.head.subscribe(), Arc::clone(&track));
         let pages = stream::unfold((head, seen, told), move |(mut head, seen, told)| async move {
@@ -131,7 +138,7 @@ impl Log {
         let frames: BoxStream<'static, Result<Frame, String>> = pages
             .flatten()
             .map(move |position| {
-                shown.yielded(Shown { position: Some(position), shows: Shows::Every });
+                shown.yielded(Shown { position: Some(position), shows: shows.clone() });
                 Ok(Frame { body: position.to_string(), shown: shown.shown() })
             })
             .boxed();

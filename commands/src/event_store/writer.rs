@@ -65,17 +65,21 @@ impl<L: Log> Writer<L> {
             let mut waiting = self.waiting.lock().await;
             tokio::select! {
                 biased;
+                // First, or those who go on asking would put the end off for ever.
+                () = shutdown.cancelled() => waiting.close(),
                 taken = waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX) => {
                     if taken == 0 {
                         return candidates;
                     }
                 }
-                () = shutdown.cancelled() => waiting.close(),
             }
             if candidates.is_empty() {
                 waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX).await;
             }
         } else if let Ok(mut waiting) = self.waiting.try_lock() {
+            if shutdown.is_cancelled() {
+                waiting.close();
+            }
             while candidates.len() < BATCH_APPENDS_MAX {
                 let Ok(pending) = waiting.try_recv() else {
                     break;

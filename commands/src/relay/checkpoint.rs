@@ -17,6 +17,11 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Partitions it was made for.
+    pub(super) fn partitions(&self) -> i32 {
+        i32::try_from(self.previous.len()).unwrap_or(i32::MAX)
+    }
+
     /// The stored checkpoint, now under this leader's epoch. A leader of an older epoch can't write it any more.
     pub(super) async fn take_over(
         pool: &PgPool,

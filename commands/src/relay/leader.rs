@@ -4,56 +4,56 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::{Position, Recorded};
-use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
-use super::client::Client;
 use super::partition::partition_of;
-use super::record::{Place, headers};
+use super::surroundings::{Machines, Notified, Surroundings, Wake};
 use super::{RelayConfig, RelayError, topic};
-use crate::event_store::{EVENTS_CHANNEL, EventRow};
+use crate::clock::{Clock, MachineClock};
 use crate::lease::{LEASE_RENEWED_EVERY, Lease};
 
-/// Records sent and not acknowledged yet.
-const IN_FLIGHT_MAX: usize = 10_000;
+/// Nothing is read any more while this many records are sent and not acknowledged yet.
+pub(super) const IN_FLIGHT_MAX: usize = 10_000;
 /// Events read from the log at once.
-const READ_EVENTS: i64 = 1_000;
+const READ_EVENTS: usize = 1_000;
 /// Progress is stored at least this often while records flow; a crash sends again what came after.
 const STORE_EVERY: Duration = Duration::from_millis(100);
 /// How long an idle leader waits for a wake-up before it looks by itself.
-const POLL_EVERY: Duration = Duration::from_millis(250);
+pub(super) const POLL_EVERY: Duration = Duration::from_millis(250);
 /// How long nothing may be acknowledged while records wait for it. Then the producer is given up for a new one: a client that
 /// hangs, such as on a dead connection or because the clock was set back (librdkafka issue 2145), hangs for good.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last records may take at shutdown.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
-struct InFlight {
-    position: Position,
-    slot: usize,
-    delivery: DeliveryFuture,
+/// How much a leader takes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) in_flight: usize,
+    pub(super) read: usize,
 }
 
-struct Leader<'a> {
-    pool: &'a PgPool,
-    config: &'a RelayConfig,
-    lease: &'a Lease,
-    store: Uuid,
-    producer: Client<FutureProducer>,
+struct InFlight<D> {
+    position: Position,
+    slot: usize,
+    delivery: D,
+}
+
+/// Decides what is sent, what counts as published, and when to give up.
+pub(super) struct Leader<S: Surroundings, C> {
+    surroundings: S,
+    clock: C,
+    bounds: Bounds,
     partitions: i32,
     /// What was sent; runs ahead of `acknowledged`.
     sent: Checkpoint,
     acknowledged: Checkpoint,
     stored: Position,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<InFlight<S::Delivery>>,
     store_next: Instant,
     renew_next: Instant,
     /// Since when nothing was acknowledged although something is in flight.
@@ -65,35 +65,30 @@ pub(super) async fn lead(
     pool: &PgPool,
     config: &RelayConfig,
     lease: &Lease,
-    mut head: watch::Receiver<Position>,
+    head: watch::Receiver<Position>,
     shutdown: &CancellationToken,
 ) -> Result<(), RelayError> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(EVENTS_CHANNEL).await?;
+    let mut notified = Notified::listen(pool, head).await?;
     // Kafka may take its time with a new topic, longer than a lease lasts.
-    let begun = keeping(lease, pool, Leader::begin(pool, config, lease));
+    let begun = keeping(lease, pool, begin(pool, config, lease));
     let Some(begun) = shutdown.run_until_cancelled(begun).await else { return Ok(()) };
-    let mut leader = begun?;
-    while !shutdown.is_cancelled() {
-        leader.keep_lease().await?;
-        let read = leader.send_more().await?;
-        leader.collect_ready().await?;
-        leader.store_progress(false).await?;
-        leader.still_acknowledged()?;
-        if read {
-            continue;
-        }
-        tokio::select! {
-            // Acknowledgements come in whether or not there is something new to send.
-            collected = leader.collect_one(), if !leader.in_flight.is_empty() => collected?,
-            // A listener that lost its connection makes a new one; what it missed is found by the poll.
-            notified = listener.recv() => drop(notified?),
-            moved = head.changed() => if moved.is_err() { tokio::time::sleep(POLL_EVERY).await },
-            () = tokio::time::sleep(POLL_EVERY) => {}
-            () = shutdown.cancelled() => {}
-        }
+    let (machines, checkpoint) = begun?;
+    let bounds = Bounds { in_flight: IN_FLIGHT_MAX, read: READ_EVENTS };
+    Leader::new(machines, MachineClock, bounds, checkpoint).run(&mut notified, shutdown).await
+}
+
+async fn begin<'a>(
+    pool: &'a PgPool,
+    config: &'a RelayConfig,
+    lease: &'a Lease,
+) -> Result<(Machines<'a>, Checkpoint), RelayError> {
+    let partitions = topic::ensure(config).await?;
+    let checkpoint = Checkpoint::take_over(pool, &config.topic, partitions, lease.epoch).await?;
+    let expected = checkpoint.partitions();
+    if expected != partitions {
+        return Err(RelayError::PartitionCount { topic: config.topic.clone(), found: partitions, expected });
     }
-    leader.finish().await
+    Ok((Machines::begin(pool, config, lease).await?, checkpoint))
 }
 
 /// Does something while the lease is renewed.
@@ -115,36 +110,15 @@ async fn keeping<T>(
     }
 }
 
-impl<'a> Leader<'a> {
-    async fn begin(pool: &'a PgPool, config: &'a RelayConfig, lease: &'a Lease) -> Result<Self, RelayError> {
-        let partitions = topic::ensure(config).await?;
-        let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(pool).await?;
-        let checkpoint = Checkpoint::take_over(pool, &config.topic, partitions, lease.epoch).await?;
-        let expected = i32::try_from(checkpoint.previous.len()).unwrap_or(i32::MAX);
-        if expected != partitions {
-            let topic = config.topic.clone();
-            return Err(RelayError::PartitionCount { topic, found: partitions, expected });
-        }
-        let mut settings = ClientConfig::new();
-        settings
-            .set("bootstrap.servers", &config.brokers)
-            .set("client.id", format!("voice-relay-{}", lease.epoch))
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "1")
-            // A queued record never times out: that would leave a hole behind which later records are delivered.
-            .set("message.timeout.ms", "0")
-            .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())
-            .set("compression.type", "lz4")
-            .set("allow.auto.create.topics", "false");
-        let producer = Client::create(settings).await?;
-        let now = Instant::now();
-        Ok(Self {
-            pool,
-            config,
-            lease,
-            store,
-            producer,
-            partitions,
+impl<S: Surroundings, C: Clock> Leader<S, C> {
+    /// A leader that goes on from a checkpoint.
+    pub(super) fn new(surroundings: S, clock: C, bounds: Bounds, checkpoint: Checkpoint) -> Self {
+        let now = clock.now();
+        Self {
+            surroundings,
+            clock,
+            bounds,
+            partitions: checkpoint.partitions(),
             sent: checkpoint.clone(),
             stored: checkpoint.position,
             acknowledged: checkpoint,
@@ -152,26 +126,42 @@ impl<'a> Leader<'a> {
             store_next: now + STORE_EVERY,
             renew_next: now + LEASE_RENEWED_EVERY,
             waits_since: now,
-        })
+        }
+    }
+
+    /// Leads until shutdown or until something fails.
+    pub(super) async fn run(mut self, wake: &mut impl Wake, shutdown: &CancellationToken) -> Result<(), RelayError> {
+        while !shutdown.is_cancelled() {
+            self.keep_lease().await?;
+            let read = self.send_more().await?;
+            self.collect_ready().await?;
+            self.store_progress(false).await?;
+            self.still_acknowledged()?;
+            if read {
+                continue;
+            }
+            let poll = self.clock.clone();
+            tokio::select! {
+                biased;
+                // Acknowledgements come in whether or not there is something new to send.
+                collected = self.collect_one(), if !self.in_flight.is_empty() => collected?,
+                woken = wake.woken() => woken?,
+                () = poll.sleep(POLL_EVERY) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        self.finish().await
     }
 
     /// Sends what the log has and the window takes. `true`: there may be more.
     async fn send_more(&mut self) -> Result<bool, RelayError> {
-        if self.in_flight.len() >= IN_FLIGHT_MAX {
+        if self.in_flight.len() >= self.bounds.in_flight {
             return Ok(false);
         }
-        let rows: Vec<EventRow> = sqlx::query_as(
-            "SELECT position, id, stream_id, category, version, type, schema_version, occurred_at, recorded_at, actor,
-                    correlation_id, causation_id, trace, payload
-             FROM events WHERE position > $1 ORDER BY position LIMIT $2",
-        )
-        .bind(self.sent.position)
-        .bind(READ_EVENTS)
-        .fetch_all(self.pool)
-        .await?;
-        let full = i64::try_from(rows.len()).is_ok_and(|count| count == READ_EVENTS);
-        for row in rows {
-            self.send(&row.0).await?;
+        let events = self.surroundings.read(self.sent.position, self.bounds.read).await?;
+        let full = events.len() == self.bounds.read;
+        for event in events {
+            self.send(&event).await?;
         }
         Ok(full)
     }
@@ -179,28 +169,24 @@ impl<'a> Leader<'a> {
     async fn send(&mut self, event: &Recorded) -> Result<(), RelayError> {
         let partition = partition_of(event.stream.id, self.partitions);
         let slot = usize::try_from(partition).unwrap_or(0);
-        let place = Place { previous: self.sent.previous[slot], epoch: self.lease.epoch, store: self.store };
-        let key = event.stream.id.to_string();
-        let mut record = FutureRecord::to(&self.config.topic)
-            .partition(partition)
-            .key(&key)
-            .payload(event.payload.get())
-            .timestamp(event.recorded_at.timestamp_millis())
-            .headers(headers(event, place));
-        // Not `send`: on a full queue that sleeps 100 ms and tries again.
         let delivery = loop {
-            match self.producer.send_result(record) {
-                Ok(delivery) => break delivery,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), returned)) => {
-                    record = returned;
-                    self.collect_one().await?;
+            match self.surroundings.produce(event, partition, self.sent.previous[slot])? {
+                Some(delivery) => break delivery,
+                None => {
+                    let poll = self.clock.clone();
+                    tokio::select! {
+                        biased;
+                        collected = self.collect_one(), if !self.in_flight.is_empty() => collected?,
+                        () = poll.sleep(POLL_EVERY) => {}
+                    }
                     self.keep_lease().await?;
+                    // A client that hangs with a full queue would hold this leader for good.
+                    self.still_acknowledged()?;
                 }
-                Err((error, _)) => return Err(error.into()),
             }
         };
         if self.in_flight.is_empty() {
-            self.waits_since = Instant::now();
+            self.waits_since = self.clock.now();
         }
         self.sent.position = event.position;
         self.sent.previous[slot] = event.position;
@@ -218,8 +204,8 @@ impl<'a> Leader<'a> {
         self.in_flight.pop_front();
         // Any failure ends the term: a new producer starts at the checkpoint. Nothing is sent again by hand inside one
         // producer, because that would break the order.
-        delivered.map_err(|_| RelayError::Dropped)?.map_err(|(error, _)| error)?;
-        self.waits_since = Instant::now();
+        delivered?;
+        self.waits_since = self.clock.now();
         self.acknowledged.position = position;
         self.acknowledged.previous[slot] = position;
         Ok(())
@@ -238,38 +224,34 @@ impl<'a> Leader<'a> {
 
     /// Ends the term of a leader whose producer does not get anything through any more.
     fn still_acknowledged(&self) -> Result<(), RelayError> {
-        let stalled = !self.in_flight.is_empty() && self.waits_since.elapsed() > ACKNOWLEDGED_WITHIN;
+        let stalled = !self.in_flight.is_empty() && self.clock.now() - self.waits_since > ACKNOWLEDGED_WITHIN;
         if stalled { Err(RelayError::Stalled) } else { Ok(()) }
     }
 
     async fn store_progress(&mut self, now: bool) -> Result<(), RelayError> {
-        let due = now || Instant::now() >= self.store_next;
+        let due = now || self.clock.now() >= self.store_next;
         if !due || self.acknowledged.position == self.stored {
             return Ok(());
         }
-        if !self.acknowledged.store(self.pool, &self.config.topic, self.lease.epoch).await? {
+        if !self.surroundings.store(&self.acknowledged).await? {
             return Err(RelayError::Deposed);
         }
         self.stored = self.acknowledged.position;
-        self.store_next = Instant::now() + STORE_EVERY;
+        self.store_next = self.clock.now() + STORE_EVERY;
         Ok(())
     }
 
     async fn keep_lease(&mut self) -> Result<(), RelayError> {
-        if Instant::now() < self.renew_next {
+        if self.clock.now() < self.renew_next {
             return Ok(());
         }
-        self.renew_next = Instant::now() + LEASE_RENEWED_EVERY;
-        if self.lease.renew(self.pool).await? { Ok(()) } else { Err(RelayError::Deposed) }
+        self.renew_next = self.clock.now() + LEASE_RENEWED_EVERY;
+        if self.surroundings.renew().await? { Ok(()) } else { Err(RelayError::Deposed) }
     }
 
     /// Waits for what is in flight and stores it. Dropping a producer would throw queued records away.
     async fn finish(mut self) -> Result<(), RelayError> {
-        let producer = FutureProducer::clone(&self.producer);
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(DRAIN_WITHIN)).await;
-        if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "not every record was acknowledged; the next leader sends them again");
-        }
+        self.surroundings.flush().await;
         self.collect_ready().await?;
         self.store_progress(true).await
     }

@@ -10,7 +10,10 @@ mod client;
 mod leader;
 mod partition;
 mod record;
+#[cfg(test)]
+mod simulation;
 mod state;
+mod surroundings;
 mod topic;
 
 use std::time::Duration;

@@ -8,7 +8,10 @@
 //! The projector does not know what a read model contains, nor where the tail gets its events from.
 
 mod setup;
+#[cfg(test)]
+mod simulation;
 mod store;
+mod surroundings;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,16 +26,30 @@ use crate::backoff::{Backoff, spread};
 use crate::feed::Tail;
 use crate::fold::{Batch, Failure, PARKED_KEYS_MAX, chain};
 use crate::log::LogError;
-use crate::progress::Progress;
+use crate::progress::{Moved, Progress};
 use crate::read_model::ReadModel;
 use crate::rebuild::RebuildError;
-use store::Committed;
 pub(crate) use store::write_changes;
+use surroundings::{Events, Place, Stored, View};
 
 /// Most events in one transaction.
 pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// How often one that stands by looks at the checkpoint. It takes over after two looks at a resting one.
 pub const STANDBY_LOOK: Duration = Duration::from_millis(500);
+
+/// Old change rows are removed each time the checkpoint has moved by this many positions.
+const PRUNE_EVERY_POSITIONS: i64 = 1_000;
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Committed {
+    /// The checkpoint moved, and everything with it.
+    Yes,
+    /// The checkpoint was not where it was expected; nothing was done.
+    Overtaken,
+    /// One of several events can't be folded; nothing was done, and fewer are taken the next time.
+    No,
+}
 
 /// Why a projector can't go on for now, or at all.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +74,8 @@ enum Stop {
 
 /// One read model and its place in the log.
 pub(crate) struct Projector {
-    pool: PgPool,
-    tail: Tail,
-    model: Arc<dyn ReadModel>,
+    view: Box<dyn View>,
+    events: Box<dyn Events>,
     progress: Progress,
     position: Position,
     generation: i64,
@@ -74,10 +90,14 @@ pub(crate) struct Projector {
 
 impl Projector {
     pub(crate) fn new(pool: PgPool, tail: Tail, model: Arc<dyn ReadModel>, progress: Progress) -> Self {
+        Self::between(Box::new(tail), Box::new(Stored { pool, model }), progress)
+    }
+
+    /// Keeps a view up to date with events.
+    fn between(events: Box<dyn Events>, view: Box<dyn View>, progress: Progress) -> Self {
         Self {
-            pool,
-            tail,
-            model,
+            view,
+            events,
             progress,
             position: 0,
             generation: 0,
@@ -90,7 +110,7 @@ impl Projector {
 
     /// Projects until shutdown, and finishes the batch at hand then. Every failure but one is outlived.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let projection = self.model.name();
+        let projection = self.view.name();
         let mut backoff = Backoff::new();
         let mut said = String::new();
         while !shutdown.is_cancelled() {
@@ -114,13 +134,13 @@ impl Projector {
     /// From preparing the tables to the first failure or to shutdown.
     async fn term(&mut self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), Stop> {
         // Making a view anew takes long and leaves nothing behind that matters, so it need not be finished.
-        let prepared = shutdown.run_until_cancelled(setup::prepare(&self.pool, self.model.as_ref())).await;
+        let prepared = shutdown.run_until_cancelled(self.view.prepare()).await;
         let Some(prepared) = prepared else { return Ok(()) };
         prepared?;
         self.load().await?;
-        let mut head = self.tail.watch();
+        let mut head = self.events.watch();
         while !shutdown.is_cancelled() {
-            let events = self.tail.read(self.position, self.limit).await?;
+            let events = self.events.read(self.position, self.limit).await?;
             if events.is_empty() {
                 let position = self.position;
                 let ahead = head.wait_for(|head| *head > position);
@@ -172,6 +192,31 @@ impl Projector {
         Ok(committed)
     }
 
+    /// Reads the checkpoint and what is parked.
+    async fn load(&mut self) -> Result<(), Stop> {
+        let Place { position, generation, parked_keys } = self.view.load().await?;
+        (self.position, self.generation, self.parked_keys, self.loaded) = (position, generation, parked_keys, true);
+        let name = self.view.name();
+        self.progress.committed(Moved { name, after: None, upto: position, keys: Arc::default() });
+        Ok(())
+    }
+
+    /// Rows, checkpoint and changes in one transaction; then, outside of it, some housekeeping.
+    async fn commit(&mut self, batch: &Batch) -> Result<Committed, Failure> {
+        let Some(changes) = self.view.commit(self.position, self.generation, batch).await? else {
+            return Ok(Committed::Overtaken);
+        };
+        let after = (!std::mem::take(&mut self.loaded)).then_some(self.position);
+        let keys = Arc::new(changes.iter().map(|change| change.key).collect());
+        let (name, upto) = (self.view.name(), batch.upto);
+        self.progress.committed(Moved { name, after, upto, keys });
+        if upto - self.pruned_at >= PRUNE_EVERY_POSITIONS {
+            self.view.prune(upto).await;
+            self.pruned_at = upto;
+        }
+        Ok(Committed::Yes)
+    }
+
     /// The checkpoint was not where it was left. Returns when it is worth trying to move it again.
     async fn stand_by(&mut self, shutdown: &CancellationToken) -> Result<(), Stop> {
         let position = self.position;
@@ -180,7 +225,7 @@ impl Projector {
             // Nobody is ahead: what was changed from outside is known now.
             return Ok(());
         }
-        tracing::info!(projection = self.model.name(), position, "another process projects this view; standing by");
+        tracing::info!(projection = self.view.name(), position, "another process projects this view; standing by");
         let mut rested = 0;
         while rested < 2 {
             if shutdown.run_until_cancelled(tokio::time::sleep(spread(STANDBY_LOOK))).await.is_none() {
@@ -188,10 +233,10 @@ impl Projector {
             }
             let position = self.position;
             self.load().await?;
-            let rests = self.position == position && self.tail.head() > position;
+            let rests = self.position == position && *self.events.watch().borrow() > position;
             rested = if rests { rested + 1 } else { 0 };
         }
-        tracing::info!(projection = self.model.name(), position = self.position, "taking over");
+        tracing::info!(projection = self.view.name(), position = self.position, "taking over");
         Ok(())
     }
 }

@@ -169,3 +169,29 @@ fn a_server_that_forgets_or_doubles_is_noticed() {
         assert!(noticed.is_some(), "{planted:?} was not noticed");
     }
 }
+
+/// As many as there are clients, so that something waits or is held back at any moment.
+#[tokio::test(start_paused = true)]
+async fn those_who_go_on_asking_do_not_put_the_end_off() {
+    let store = Store::new(0, 0, Planted::Nothing);
+    let nodes: Nodes = Arc::new(Mutex::new(vec![Node::start(&store), Node::start(&store)]));
+    let asking = (0..CLIENTS).map(|number| {
+        let mut client = Client::new(number, number, Arc::clone(&nodes), Arc::default());
+        tokio::spawn(async move {
+            loop {
+                let sent = client.send(0);
+                if client.answered(sent).await == Given::NotTaken {
+                    return;
+                }
+            }
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let first = nodes.lock().unwrap_or_else(PoisonError::into_inner)[0].shutdown.clone();
+    first.cancel();
+    for ended in asking {
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        assert!(matches!(ended, Ok(Ok(()))), "a client is never refused: {ended:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! What a term as leader deals with: PostgreSQL on one side, Kafka on the other.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use domain::{Position, Recorded};
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::checkpoint::Checkpoint;
+use super::client::Client;
+use super::leader::{DRAIN_WITHIN, IN_FLIGHT_MAX};
+use super::record::{Place, headers};
+use super::{RelayConfig, RelayError};
+use crate::event_store::{EVENTS_CHANNEL, EventRow};
+use crate::lease::Lease;
+
+/// What a leader asks for. PostgreSQL and Kafka, or ones that are simulated.
+pub(super) trait Surroundings: Send + Sync {
+    /// A record on its way; resolves when it is acknowledged, or never will be.
+    type Delivery: Future<Output = Result<(), RelayError>> + Unpin + Send;
+
+    /// Makes the lease last longer. `false`: somebody else has it now.
+    fn renew(&self) -> impl Future<Output = Result<bool, RelayError>> + Send;
+
+    /// Events after a position, in order, at most `limit`.
+    fn read(&self, after: Position, limit: usize) -> impl Future<Output = Result<Vec<Recorded>, RelayError>> + Send;
+
+    /// Hands a record to the producer. `None`: its queue is full.
+    fn produce(
+        &self,
+        event: &Recorded,
+        partition: i32,
+        previous: Position,
+    ) -> Result<Option<Self::Delivery>, RelayError>;
+
+    /// Stores progress. `false`: another leader has taken over, or the topic is being published anew.
+    fn store(&self, progress: &Checkpoint) -> impl Future<Output = Result<bool, RelayError>> + Send;
+
+    /// Waits for what the producer has queued, within a bound.
+    fn flush(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// What tells a leader that there may be something new.
+pub(super) trait Wake: Send {
+    /// Waits for it. Cancel-safe.
+    fn woken(&mut self) -> impl Future<Output = Result<(), RelayError>> + Send;
+}
+
+/// PostgreSQL and Kafka.
+pub(super) struct Machines<'a> {
+    pool: &'a PgPool,
+    config: &'a RelayConfig,
+    lease: &'a Lease,
+    store: Uuid,
+    producer: Client<FutureProducer>,
+}
+
+impl<'a> Machines<'a> {
+    pub(super) async fn begin(pool: &'a PgPool, config: &'a RelayConfig, lease: &'a Lease) -> Result<Self, RelayError> {
+        let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(pool).await?;
+        let mut settings = ClientConfig::new();
+        settings
+            .set("bootstrap.servers", &config.brokers)
+            .set("client.id", format!("voice-relay-{}", lease.epoch))
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "1")
+            // A queued record never times out: that would leave a hole behind which later records are delivered.
+            .set("message.timeout.ms", "0")
+            .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())
+            .set("compression.type", "lz4")
+            .set("allow.auto.create.topics", "false");
+        let producer = Client::create(settings).await?;
+        Ok(Self { pool, config, lease, store, producer })
+    }
+}
+
+impl Surroundings for Machines<'_> {
+    type Delivery = Delivered;
+
+    async fn renew(&self) -> Result<bool, RelayError> {
+        Ok(self.lease.renew(self.pool).await?)
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, RelayError> {
+        let rows: Vec<EventRow> = sqlx::query_as(
+            "SELECT position, id, stream_id, category, version, type, schema_version, occurred_at, recorded_at, actor,
+                    correlation_id, causation_id, trace, payload
+             FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    fn produce(&self, event: &Recorded, partition: i32, previous: Position) -> Result<Option<Delivered>, RelayError> {
+        let place = Place { previous, epoch: self.lease.epoch, store: self.store };
+        let key = event.stream.id.to_string();
+        let record = FutureRecord::to(&self.config.topic)
+            .partition(partition)
+            .key(&key)
+            .payload(event.payload.get())
+            .timestamp(event.recorded_at.timestamp_millis())
+            .headers(headers(event, place));
+        // Not `send`: on a full queue that sleeps 100 ms and tries again.
+        match self.producer.send_result(record) {
+            Ok(delivery) => Ok(Some(Delivered(delivery))),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(None),
+            Err((error, _)) => Err(error.into()),
+        }
+    }
+
+    async fn store(&self, progress: &Checkpoint) -> Result<bool, RelayError> {
+        Ok(progress.store(self.pool, &self.config.topic, self.lease.epoch).await?)
+    }
+
+    async fn flush(&self) {
+        let producer = FutureProducer::clone(&self.producer);
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(DRAIN_WITHIN)).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "not every record was acknowledged; the next leader sends them again");
+        }
+    }
+}
+
+/// A record that Kafka acknowledges.
+pub(super) struct Delivered(DeliveryFuture);
+
+impl Future for Delivered {
+    type Output = Result<(), RelayError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|delivered| {
+            delivered.map_err(|_| RelayError::Dropped)?.map_err(|(error, _)| error)?;
+            Ok(())
+        })
+    }
+}
+
+/// Notifications of other processes' appends, and this one's own.
+pub(super) struct Notified {
+    listener: PgListener,
+    head: Option<watch::Receiver<Position>>,
+}
+
+impl Notified {
+    pub(super) async fn listen(pool: &PgPool, head: watch::Receiver<Position>) -> Result<Self, RelayError> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(EVENTS_CHANNEL).await?;
+        Ok(Self { listener, head: Some(head) })
+    }
+}
+
+impl Wake for Notified {
+    async fn woken(&mut self) -> Result<(), RelayError> {
+        let Self { listener, head } = self;
+        let moved = async {
+            if let Some(moves) = head {
+                if moves.changed().await.is_ok() {
+                    return;
+                }
+                *head = None;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            // A listener that lost its connection makes a new one; what it missed is found by the poll.
+            notified = listener.recv() => drop(notified?),
+            () = moved => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Two projectors of one view on a simulated clock, against a simulated database that loses, delays and forgets answers;
+//! they are killed at any point, some events can't be folded, and parked keys are taken up again. The view must be what the
+//! log makes of it, for every seed.
+//!
+//! `VOICE_SIMULATION_SEED=N cargo test -p projections simulation` runs one seed again.
+
+mod database;
+
+use std::time::Duration;
+
+use domain::{Actor, Category, Position, Recorded, StreamName};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::value::RawValue;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Projector;
+use crate::progress::Progress;
+use database::{Database, NAME, Planted, REFUSED};
+
+/// Runs of the test.
+const SEEDS: u64 = 2_500;
+const EVENTS: Position = 60;
+const KEYS: u128 = 5;
+/// In simulated time, after the last fault.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+
+fn event(position: Position, key: u128, event_type: &str) -> Recorded {
+    Recorded {
+        id: Uuid::nil(),
+        position,
+        stream: StreamName { category: Category::Agent, id: Uuid::from_u128(key) },
+        version: 1,
+        event_type: event_type.to_owned(),
+        schema_version: 1,
+        occurred_at: chrono::DateTime::UNIX_EPOCH,
+        recorded_at: chrono::DateTime::UNIX_EPOCH,
+        actor: Actor::system("simulation"),
+        correlation_id: Uuid::nil(),
+        causation_id: None,
+        trace: None,
+        payload: RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
+    }
+}
+
+async fn appends(database: Database, seed: u64) {
+    let mut luck = StdRng::seed_from_u64(seed);
+    for position in 1..=EVENTS {
+        if luck.random_range(0..4) == 0 {
+            tokio::time::sleep(Duration::from_millis(luck.random_range(0..500))).await;
+        }
+        // One that can be folded, one that the table refuses, one that nobody can read.
+        let refused = luck.random_range(0..25) == 0;
+        let event_type = if luck.random_range(0..40) == 0 { "agent.unheard_of" } else { REFUSED };
+        if refused {
+            database.state().poison.insert(position);
+        }
+        database.append(event(position, luck.random_range(0..KEYS), event_type));
+    }
+}
+
+fn start(database: &Database) -> (JoinHandle<()>, Progress) {
+    let progress = Progress::new();
+    let view = Projector::between(Box::new(database.clone()), Box::new(database.clone()), progress.clone());
+    (tokio::spawn(view.run(CancellationToken::new())), progress)
+}
+
+/// One run: what is not as it must be.
+async fn run(seed: u64, planted: Planted) -> Vec<String> {
+    let mut luck = StdRng::seed_from_u64(seed);
+    let harm = luck.random_range(0..12);
+    let database = Database::new(luck.random(), harm, planted);
+    let appending = tokio::spawn(appends(database.clone(), luck.random()));
+    let mut projectors: Vec<_> = (0..2).map(|_| start(&database)).collect();
+    for _ in 0..luck.random_range(0..8) {
+        tokio::time::sleep(Duration::from_millis(luck.random_range(0..1_500))).await;
+        if luck.random() {
+            database.mend();
+        } else {
+            let killed = luck.random_range(0..projectors.len());
+            projectors[killed].0.abort();
+            projectors[killed] = start(&database);
+        }
+    }
+    database.heal();
+    drop(appending.await);
+    let caught_up = async {
+        while database.state().position < EVENTS {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let late = tokio::time::timeout(CAUGHT_UP_WITHIN, caught_up).await.is_err();
+    let mut faults = judge(&database);
+    if late {
+        faults.push(format!("it is at {} of {EVENTS} only", database.state().position));
+    }
+    for (projector, progress) in projectors {
+        let said = progress.watch().borrow().get(NAME).copied().unwrap_or(0);
+        if said > database.state().position {
+            faults.push(format!("{said} is said to be committed"));
+        }
+        projector.abort();
+    }
+    faults
+}
+
+/// Of each key: everything that was folded in order and once, and behind it what is parked.
+fn judge(database: &Database) -> Vec<String> {
+    let mut state = database.state();
+    let mut faults = std::mem::take(&mut state.faults);
+    for key in (0..KEYS).map(Uuid::from_u128) {
+        let wanted = state.log.iter().filter(|event| event.stream.id == key).map(|event| event.position);
+        let wanted: Vec<Position> = wanted.filter(|at| *at <= state.position).collect();
+        let mut found = state.rows.get(&key).cloned().unwrap_or_default();
+        found.extend(state.parked.iter().filter(|(_, of)| **of == key).map(|(at, _)| *at));
+        if found != wanted {
+            faults.push(format!("{key} has {found:?} and not {wanted:?}"));
+        }
+    }
+    faults
+}
+
+fn simulated(seed: u64, planted: Planted) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.map_or_else(|error| vec![error.to_string()], |runtime| runtime.block_on(run(seed, planted)))
+}
+
+#[test]
+fn a_view_is_what_the_log_makes_of_it_whatever_breaks() {
+    let given = std::env::var("VOICE_SIMULATION_SEED").ok().and_then(|seed| seed.parse().ok());
+    for seed in given.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
+        let faults = simulated(seed, Planted::Nothing);
+        assert!(faults.is_empty(), "VOICE_SIMULATION_SEED={seed}: {faults:#?}");
+    }
+}
+
+#[test]
+fn a_database_that_cuts_transactions_in_two_is_noticed() {
+    for planted in [Planted::LosesRows, Planted::KeepsRows, Planted::IgnoresCheckpoint, Planted::ForgetsParked] {
+        let noticed = (0..SEEDS).find(|seed| !simulated(*seed, planted).is_empty());
+        assert!(noticed.is_some(), "{planted:?} was not noticed");
+    }
+}
