@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How much one client may ask for, and all of them together, and how often clients are looked after. Every bound of the edge is here.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Connections that this node has open at a time, whatever runs on them; fewer where the system allows fewer files.
+    pub connections: usize,
     /// Requests over HTTP that this node answers at a time, whoever asks, from their first byte to their answer, and queries
     /// and mutations on sockets. Those that wait for the database or for the log are among them, so this bounds how
     /// long anybody has to wait there.
@@ -79,6 +81,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: 20_000,
             requests: 500,
             subscriptions: 10_000,
             sockets: 10_000,

@@ -1,5 +1,7 @@
 //! People who use the system: accounts, passwords, and what each may do.
 
+use std::sync::Arc;
+
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -17,6 +19,8 @@ pub const PASSWORD_LENGTH_MIN: usize = 10;
 pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Password hashes computed at once; more would starve everything else on a small machine.
 const HASHES_AT_ONCE: usize = 2;
+/// Passwords that may wait to be hashed. One more is refused as overload.
+const HASHES_WAITING_MAX: usize = 32;
 /// Hash that no password fits; an unknown user costs as much time as a wrong password.
 const NO_PASSWORD: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$dm9pY2Utbm8tdXNlci1oZXJl$hFLyTDAVUwcCUMjNjRvTxDOL+XQMS3zAZ1gG6IuJLGg";
@@ -83,6 +87,9 @@ pub enum UserError {
     /// The database does not answer.
     #[error("the database did not answer")]
     Database(#[from] sqlx::Error),
+    /// Too many passwords wait to be hashed.
+    #[error("too many people sign in at this moment")]
+    Busy,
     /// Hashing failed.
     #[error("the password could not be hashed: {0}")]
     Hash(String),
@@ -92,14 +99,17 @@ pub enum UserError {
 #[derive(Clone)]
 pub struct Users {
     pool: PgPool,
-    hashing: std::sync::Arc<Semaphore>,
+    /// Those who wait, and those whose turn it is.
+    queue: Arc<Semaphore>,
+    hashing: Arc<Semaphore>,
 }
 
 impl Users {
     /// Accounts in a database.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, hashing: std::sync::Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { pool, queue: places(HASHES_AT_ONCE + HASHES_WAITING_MAX), hashing: places(HASHES_AT_ONCE) }
     }
 
     /// Adds a person.
@@ -302,7 +312,14 @@ impl Users {
         &self,
         work: impl FnOnce() -> Result<T, UserError> + Send + 'static,
     ) -> Result<T, UserError> {
-        let _turn = self.hashing.acquire().await.map_err(|error| UserError::Hash(error.to_string()))?;
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| UserError::Busy)?;
+        let turn = Arc::clone(&self.hashing).acquire_owned().await;
+        let turn = turn.map_err(|error| UserError::Hash(error.to_string()))?;
+        // Held by the work itself, which goes on when whoever asked has gone.
+        let work = move || {
+            let _held = (place, turn);
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|error| UserError::Hash(error.to_string()))?
     }
 }

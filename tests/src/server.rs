@@ -128,7 +128,7 @@ impl TestServer {
         };
         following.spawn(reactions.run(followers.clone()));
 
-        let users = Users::new(pool.clone());
+        let (users, connections) = (Users::new(pool.clone()), limits.connections);
         let context = api::Context {
             store: store.clone(),
             changes,
@@ -144,7 +144,7 @@ impl TestServer {
         let router = api::router(context, drain.clone(), serving.clone());
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        serving.spawn(api::serve(listener, router, drain.clone()));
+        serving.spawn(api::serve(listener, router, connections, drain.clone()));
         Self { address, users, store, drain, serving, followers, following, writers, writing }
     }
 

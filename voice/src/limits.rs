@@ -89,6 +89,7 @@ limits! {
     "heartbeat-ms", 100..=MS_MAX, times!(heartbeat_every), "silence before a sign of life";
     "recheck-ms", 100..=MS_MAX, times!(recheck_every), "between looks at the token behind a socket or stream";
     "dashboard-ms", 1..=MS_MAX, times!(dashboard_every), "between two pushes of a dashboard, at least";
+    "connections", 1..=COUNT_MAX, counts!(connections), "connections of all clients; more are refused";
     "requests", 1..=COUNT_MAX, counts!(requests), "requests of all clients answered at a time; more are refused";
     "subscriptions", 1..=COUNT_MAX, counts!(subscriptions), "subscriptions of all clients; more are refused";
     "sockets", 1..=COUNT_MAX, counts!(sockets), "WebSockets of all clients; more are refused";

@@ -5,6 +5,7 @@ mod config;
 mod drain;
 mod edge;
 mod embedded;
+mod files;
 mod health;
 mod import;
 mod limits;

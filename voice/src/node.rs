@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::config::CommonArgs;
 use crate::drain::{self, Drain};
+use crate::files;
 use crate::health::{self, Health, Work};
 
 /// Shortest secret that signs tokens, in bytes.
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     /// Ends open requests and sockets.
     drain: CancellationToken,
     sockets: TaskTracker,
+    /// Connections at a time.
+    connections: usize,
     /// How long all of that may take.
     drain_within: Duration,
 }
@@ -68,6 +71,7 @@ impl Node {
         common: &CommonArgs,
         (limits, policy): (Limits, Policy),
     ) -> Result<Self> {
+        let connections = limits.connections;
         let (drain, sockets) = (CancellationToken::new(), TaskTracker::new());
         let (followers, following) = (CancellationToken::new(), TaskTracker::new());
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
@@ -128,13 +132,26 @@ impl Node {
             let secret = common.jwt_secret.as_deref();
             router = router.merge(edge(parts, database.clone(), secret, (drain.clone(), sockets.clone())).await?);
         }
+        let connections = connections.min(files::connections_max());
         let drain_within = Duration::from_secs(common.drain_within_s);
-        Ok(Self { database, followers, following, writers, writing, router, health, drain, sockets, drain_within })
+        Ok(Self {
+            database,
+            followers,
+            following,
+            writers,
+            writing,
+            router,
+            health,
+            drain,
+            sockets,
+            connections,
+            drain_within,
+        })
     }
 
     /// Serves HTTP until `shutdown` fires, then stops everything in order.
     pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let mut server = tokio::spawn(api::serve(listener, self.router, self.drain.clone()));
+        let mut server = tokio::spawn(api::serve(listener, self.router, self.connections, self.drain.clone()));
         let served = tokio::select! {
             served = &mut server => Some(served),
             () = shutdown.cancelled() => None,

@@ -10,7 +10,7 @@ use super::cost;
 use super::node::{GlobalId, Kind};
 use super::pages::{Connection, PageArgs};
 use crate::auth::{Auth, Permit, RequireAll, TOKEN_LASTS};
-use crate::error::{bad_input, code, coded, internal};
+use crate::error::{bad_input, code, coded, internal, overloaded};
 
 /// Most permissions given beside a role.
 const PERMISSIONS_MAX: usize = 50;
@@ -149,6 +149,7 @@ fn refused(error: UserError) -> async_graphql::Error {
         UserError::NameInvalid(invalid) => bad_input("name", invalid.code(), invalid),
         UserError::PasswordInvalid => bad_input("password", "PASSWORD_LENGTH", text),
         UserError::Unknown => coded(code::NOT_FOUND, text),
+        UserError::Busy => overloaded(),
         UserError::Database(_) | UserError::Hash(_) => internal(&error),
     }
 }

@@ -50,7 +50,7 @@ impl ByHand {
         let router = Router::new().route("/calls", routing::get(calls)).with_state(shared);
         let listener = api::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        tokio::spawn(api::serve(listener, router, shutdown.clone()));
+        tokio::spawn(api::serve(listener, router, api::Limits::default().connections, shutdown.clone()));
         Self { address, _serving: shutdown.drop_guard() }
     }
 }

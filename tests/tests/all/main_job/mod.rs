@@ -9,6 +9,7 @@ mod feeds;
 mod health;
 mod kills;
 mod live;
+mod overload;
 mod parked;
 mod production;
 mod rebuilds;
