@@ -35,6 +35,15 @@ pub struct CallFilter {
 /// Place of a call in the list: when it began, and its id.
 pub type CallCursor = (DateTime<Utc>, CallId);
 
+/// Whether calls come with their legs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Legs {
+    /// Each with all of its legs.
+    Read,
+    /// Without, for who neither shows them nor asks whose call it is.
+    LeftOut,
+}
+
 /// A page of the list of calls, newest first.
 ///
 /// # Errors
@@ -45,6 +54,7 @@ pub async fn page(
     cursor: Option<CallCursor>,
     limit: i64,
     scroll: Scroll,
+    legs: Legs,
 ) -> Result<Vec<CallView>, sqlx::Error> {
     let mut query = QueryBuilder::new("SELECT c.* FROM read.calls c WHERE true");
     push_filter(&mut query, filter);
@@ -62,7 +72,10 @@ pub async fn page(
     if scroll == Scroll::Backward {
         calls.reverse();
     }
-    with_legs(connection, calls).await
+    match legs {
+        Legs::Read => with_legs(connection, calls).await,
+        Legs::LeftOut => Ok(calls.into_iter().map(|call| CallView { call, legs: Vec::new() }).collect()),
+    }
 }
 
 /// Calls with the legs of each.
