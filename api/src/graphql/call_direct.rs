@@ -4,13 +4,13 @@
 use async_graphql::{Context, ContextSelectionSet, OutputType};
 
 use super::agent_types::Agent;
-use super::call_related::{checked, shows_lists};
+use super::call_related::{Related, checked, shows_lists};
 use super::call_types::Call;
 use super::direct::{Chosen, Column, Fields, Leaf, selected};
 use super::node::{GlobalId, Kind};
 use super::sentiment::SentimentScore;
 use super::transcripts::{Line, TranscriptSegment};
-use crate::auth::Permit;
+use crate::auth::{Permit, Reach};
 
 /// What writes a field that a call itself does not hold, after [`load_related`].
 pub(super) fn column_of_related(field: &Chosen<'_>) -> Option<Column<Call>> {
@@ -24,7 +24,7 @@ pub(super) fn column_of_related(field: &Chosen<'_>) -> Option<Column<Call>> {
             }))
         }
         "transcript" => {
-            let last = checked(&field.0, last(&field.0)?).ok()?;
+            let last = last(&field.0)?;
             match field.fields::<Line>() {
                 Some(fields) => Column::Inner(Box::new(move |call, text| {
                     fields.write_all(call.known_lines(last).iter(), text);
@@ -38,7 +38,7 @@ pub(super) fn column_of_related(field: &Chosen<'_>) -> Option<Column<Call>> {
             }
         }
         "sentiment" => {
-            let last = checked(&field.0, last(&field.0)?).ok()?;
+            let last = last(&field.0)?;
             let fields = field.fields::<SentimentScore>()?;
             Column::Inner(Box::new(move |call, text| {
                 let scores: Vec<SentimentScore> = call.known_scores(last).into_iter().map(Into::into).collect();
@@ -51,12 +51,15 @@ pub(super) fn column_of_related(field: &Chosen<'_>) -> Option<Column<Call>> {
 
 /// Reads what is selected of what belongs to these calls; false: something may not be seen or could not be read.
 pub(super) async fn load_related(calls: &[&Call], context: &ContextSelectionSet<'_>) -> bool {
+    // Calls of one list share what they read.
+    let mut lists: Vec<&Related> = calls.iter().map(|call| &call.related).collect();
+    lists.dedup_by(|one, other| one.is(other));
     for field in selected(context, &Call::type_name()) {
         let context = context.with_field(field);
         let loaded = match field.node.name.node.as_str() {
-            "agent" => load_agents(calls, &context).await,
-            "transcript" => load_transcripts(calls, &context).await,
-            "sentiment" => load_scores(calls, &context).await,
+            "agent" => may_see_agents(calls, &context) && load_agents(&lists, &context).await,
+            "transcript" => may_see(calls, &context, "transcript") && load_transcripts(&lists, &context).await,
+            "sentiment" => may_see(calls, &context, "sentiment") && load_scores(&lists, &context).await,
             _ => true,
         };
         if !loaded {
@@ -66,27 +69,40 @@ pub(super) async fn load_related(calls: &[&Call], context: &ContextSelectionSet<
     true
 }
 
-async fn load_agents(calls: &[&Call], context: &Context<'_>) -> bool {
-    if context.reach("agent", "read").is_err() {
-        return false;
+fn may_see_agents(calls: &[&Call], context: &Context<'_>) -> bool {
+    match context.reach("agent", "read") {
+        Ok(Reach::All) => true,
+        Ok(Reach::Own(own)) => calls.iter().all(|call| call.agent_id.is_none_or(|agent_id| agent_id == own)),
+        Ok(Reach::Nothing) | Err(_) => false,
     }
-    for call in calls {
-        if call.agent(context).await.is_err() {
+}
+
+/// Whether the viewer may see something of every one of the calls.
+fn may_see(calls: &[&Call], context: &Context<'_>, resource: &str) -> bool {
+    match context.reach(resource, "read") {
+        Ok(Reach::All) => true,
+        Ok(Reach::Own(own)) => calls.iter().all(|call| call.owners.contains(&own)),
+        Ok(Reach::Nothing) | Err(_) => false,
+    }
+}
+
+async fn load_agents(lists: &[&Related], context: &Context<'_>) -> bool {
+    for list in lists {
+        if list.read_agents(context).await.is_err() {
             return false;
         }
     }
     true
 }
 
-async fn load_transcripts(calls: &[&Call], context: &Context<'_>) -> bool {
+async fn load_transcripts(lists: &[&Related], context: &Context<'_>) -> bool {
     let Some(last) = last(context) else { return false };
-    let Ok(checked) = checked(context, last) else { return false };
     let inner = context.with_selection_set(&context.item.node.selection_set);
     let as_lines = Fields::<Line>::of(&inner).is_some();
-    for call in calls {
+    for list in lists {
         let read = match as_lines {
-            true => call.lines(context, checked).await,
-            false => call.transcript(context, last).await.map(drop),
+            true => list.read_lines(context, last).await,
+            false => list.read_transcripts(context, last).await,
         };
         if read.is_err() {
             return false;
@@ -95,17 +111,18 @@ async fn load_transcripts(calls: &[&Call], context: &Context<'_>) -> bool {
     true
 }
 
-async fn load_scores(calls: &[&Call], context: &Context<'_>) -> bool {
-    let Some(Ok(last)) = last(context).map(|last| checked(context, last)) else { return false };
-    for call in calls {
-        if call.scores(context, last).await.is_err() {
+async fn load_scores(lists: &[&Related], context: &Context<'_>) -> bool {
+    let Some(last) = last(context) else { return false };
+    for list in lists {
+        if list.read_scores(context, last).await.is_err() {
             return false;
         }
     }
     true
 }
 
-/// The argument `last`; the outer none: it is none.
-fn last(context: &Context<'_>) -> Option<Option<i32>> {
-    context.param_value("last", None).ok().map(|(_, last)| last)
+/// The argument `last`; the outer none: it can't be taken.
+fn last(context: &Context<'_>) -> Option<Option<i64>> {
+    let (_, last) = context.param_value("last", None).ok()?;
+    checked(context, last).ok()
 }

@@ -68,16 +68,22 @@ impl<A, K, V> Default for Asked<A, K, V> {
 }
 
 impl<A: Eq + Hash, K: Eq + Hash, V: Clone> Asked<A, K, V> {
+    fn cell(&self, arguments: A) -> Answer<K, V> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(asked.entry(arguments).or_default())
+    }
+
     /// What belongs to one of the list, reading the rows of the whole list at the first question.
     async fn of(&self, arguments: A, key: &K, read: impl Future<Output = Result<Rows<K, V>>>) -> Result<Option<V>> {
-        let cell = {
-            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(asked.entry(arguments).or_default())
-        };
-        match cell.get_or_init(|| read).await {
+        match self.cell(arguments).get_or_init(|| read).await {
             Ok(rows) => Ok(rows.get(key).cloned()),
             Err(error) => Err(error.clone()),
         }
+    }
+
+    /// Reads the rows of the whole list, if nobody did.
+    async fn read(&self, arguments: A, read: impl Future<Output = Result<Rows<K, V>>>) -> Result<()> {
+        self.cell(arguments).get_or_init(|| read).await.as_ref().map(drop).map_err(Clone::clone)
     }
 
     /// The same of rows that were read.
@@ -103,6 +109,35 @@ impl Related {
             scores: Asked::default(),
             histories: Asked::default(),
         }))
+    }
+
+    /// Whether these are the same list's.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Reads what [`Call::known_agent`] shows.
+    pub(super) async fn read_agents(&self, context: &Context<'_>) -> Result<()> {
+        if self.0.agent_ids.is_empty() {
+            return Ok(());
+        }
+        let lists = shows_lists(context);
+        self.0.agents.read(lists, self.0.agents(context, lists)).await
+    }
+
+    /// Reads what [`Call::known_transcript`] shows.
+    pub(super) async fn read_transcripts(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.segments.read(last, self.0.segments(context, last)).await
+    }
+
+    /// Reads what [`Call::known_lines`] shows.
+    pub(super) async fn read_lines(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.lines.read(last, self.0.lines(context, last)).await
+    }
+
+    /// Reads what [`Call::known_scores`] shows.
+    pub(super) async fn read_scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.scores.read(last, self.0.scores(context, last)).await
     }
 }
 
@@ -211,19 +246,12 @@ impl Call {
         self.related.0.lines.known(&last, &self.call_id).unwrap_or_default()
     }
 
-    /// Reads what [`Call::known_lines`] shows.
-    pub(super) async fn lines(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
-        context.permit("transcript", "read", &self.owners)?;
-        let list = &self.related.0;
-        list.lines.of(last, &self.call_id, list.lines(context, last)).await.map(drop)
-    }
-
     /// The scores, which were read.
     pub(super) fn known_scores(&self, last: Option<i64>) -> Vec<ScoreRow> {
         self.related.0.scores.known(&last, &self.call_id).unwrap_or_default()
     }
 
-    pub(super) async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Vec<ScoreRow>> {
+    async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Vec<ScoreRow>> {
         context.permit("sentiment", "read", &self.owners)?;
         let list = &self.related.0;
         Ok(list.scores.of(last, &self.call_id, list.scores(context, last)).await?.unwrap_or_default())
@@ -239,7 +267,7 @@ impl Call {
 
     /// The agent who has the customer, or who had it last, as that agent is now.
     #[graphql(guard = "Require(\"agent\", \"read\")")]
-    pub(super) async fn agent(&self, context: &Context<'_>) -> Result<Option<Arc<Agent>>> {
+    async fn agent(&self, context: &Context<'_>) -> Result<Option<Arc<Agent>>> {
         let Some(agent_id) = self.agent_id else { return Ok(None) };
         context.permit("agent", "read", &[agent_id])?;
         let list = &self.related.0;
@@ -254,7 +282,7 @@ impl Call {
         guard = "Require(\"transcript\", \"read\")",
         complexity = "cost::tail(last, cost::TRANSCRIPT, child_complexity)"
     )]
-    pub(super) async fn transcript(
+    async fn transcript(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,

@@ -1,61 +1,88 @@
 //! A response as JSON, with the objects that are written already put in as they are.
 
+use std::io::{self, Write};
+
 use async_graphql::{Response, Value};
 use serde::Serialize;
 
 use crate::graphql::written;
 
+/// Room for what is not written already.
+const REST_BYTES: usize = 256;
+
 /// The body of an answer.
 pub(super) fn body(response: &Response) -> String {
-    let mut text = br#"{"data":"#.to_vec();
+    let mut text = String::with_capacity(already(&response.data) + REST_BYTES);
+    text.push_str(r#"{"data":"#);
     value(&response.data, &mut text);
     if !response.extensions.is_empty() {
-        text.extend_from_slice(br#","extensions":"#);
+        text.push_str(r#","extensions":"#);
         json(&response.extensions, &mut text);
     }
     if !response.errors.is_empty() {
-        text.extend_from_slice(br#","errors":"#);
+        text.push_str(r#","errors":"#);
         json(&response.errors, &mut text);
     }
-    text.push(b'}');
-    // All of it was text, or JSON by a serializer.
-    String::from_utf8(text).unwrap_or_else(|_| "{}".to_owned())
+    text.push('}');
+    text
 }
 
-fn value(data: &Value, text: &mut Vec<u8>) {
+/// How much of it is written already.
+fn already(data: &Value) -> usize {
+    match data {
+        Value::Object(fields) => written(fields).map_or_else(|| fields.values().map(already).sum(), str::len),
+        _ => 0,
+    }
+}
+
+fn value(data: &Value, text: &mut String) {
     match data {
         Value::Object(fields) => match written(fields) {
-            Some(written) => text.extend_from_slice(written.as_bytes()),
+            Some(written) => text.push_str(written),
             None => {
-                text.push(b'{');
+                text.push('{');
                 for (place, (name, inner)) in fields.iter().enumerate() {
                     if place > 0 {
-                        text.push(b',');
+                        text.push(',');
                     }
                     json(name, text);
-                    text.push(b':');
+                    text.push(':');
                     value(inner, text);
                 }
-                text.push(b'}');
+                text.push('}');
             }
         },
         Value::List(elements) => {
-            text.push(b'[');
+            text.push('[');
             for (place, element) in elements.iter().enumerate() {
                 if place > 0 {
-                    text.push(b',');
+                    text.push(',');
                 }
                 value(element, text);
             }
-            text.push(b']');
+            text.push(']');
         }
         leaf => json(leaf, text),
     }
 }
 
-fn json(value: &impl Serialize, text: &mut Vec<u8>) {
+fn json(value: &impl Serialize, text: &mut String) {
     // Maps with text keys, lists, numbers and text into memory: nothing that could fail.
-    let _ = serde_json::to_writer(text, value);
+    let _ = serde_json::to_writer(Text(text), value);
+}
+
+/// Takes what a serializer writes, which is text.
+struct Text<'a>(&'a mut String);
+
+impl Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(std::str::from_utf8(bytes).map_err(io::Error::other)?);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

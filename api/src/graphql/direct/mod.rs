@@ -25,6 +25,9 @@ pub(crate) use leaf::words;
 pub(crate) use plain::stored;
 pub(crate) use plain::{Chosen, Column, Fields, Plain, selected};
 
+/// What a text has room for from the beginning: most are shorter, and those that are not grow seldom.
+const TEXT_BYTES: usize = 48 * 1024;
+
 /// Data of a request whose answer may hold objects that are written already: no object is asked for in several places,
 /// and who takes the answer knows [`written`].
 pub(crate) struct TakesWritten;
@@ -39,7 +42,7 @@ impl<T: Plain> Direct<T> {
         if !T::load(&[&self.0], context).await {
             return None;
         }
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(TEXT_BYTES);
         fields.write(&self.0, &mut text);
         String::from_utf8(text).ok()
     }

@@ -4,7 +4,7 @@ use crate::models::columns::{from_row, number, number_if_any, personal, plain, w
 
 use super::{SegmentRow, SpokenRow};
 
-from_row!(SegmentRow {
+from_row!(in order: SegmentRow {
     call_id: plain,
     sequence: number::<i64, _>,
     speaker: word,
@@ -20,7 +20,7 @@ from_row!(SegmentRow {
     position: plain,
 });
 
-from_row!(SpokenRow {
+from_row!(in order: SpokenRow {
     call_id: plain,
     sequence: number::<i64, _>,
     speaker: word,
