@@ -20,12 +20,15 @@ pub(crate) trait Plain: Send + Sync + Sized + 'static {
     }
 }
 
+/// Appends a field of an object as JSON.
+type Write<T> = dyn Fn(&T, &mut Vec<u8>) + Send + Sync;
+
 /// Writes one field of an object.
 pub(crate) enum Column<T> {
     /// A value.
     Leaf(fn(&T, &mut Vec<u8>)),
     /// Something with a selection or arguments of its own.
-    Inner(Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>),
+    Inner(Box<Write<T>>),
 }
 
 /// A field that is selected.
