@@ -24,6 +24,11 @@ impl<T> Personal<T> {
     pub fn reveal(&self) -> &T {
         &self.0
     }
+
+    /// The same, for those who go on with nothing else.
+    pub fn into_revealed(self) -> T {
+        self.0
+    }
 }
 
 impl<T> fmt::Debug for Personal<T> {

@@ -1,19 +1,18 @@
 //! Agents: queries and the board.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject, Subscription};
+use async_graphql::{Context, Enum, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use domain::agent::Capability as AgentCapability;
 use futures_util::Stream;
 use projections::models::ROWS_MAX;
-use projections::models::agents::{self, AgentCursor, AgentFilter, AgentProfile, AgentView, Dimension, IntervalRow};
+use projections::models::agents::{self, AgentCursor, AgentFilter, AgentView, Dimension, IntervalRow};
 use uuid::Uuid;
 
+use super::agent_types::{Activity, Agent};
 use super::agents_past::{agent_at, profile_at};
-use super::call_types::LegState;
 use super::cost;
-use super::node::{GlobalId, Kind};
+use super::direct::Direct;
 use super::pages::{Connection, PageArgs, resume};
-use super::scalars::{Position, Presence, instant, sought};
+use super::scalars::{Position, instant, sought};
 use crate::auth::{Permit, Require, RequireAll};
 use crate::cursor::Cursors;
 use crate::error::{bad_input, internal};
@@ -26,32 +25,6 @@ const INTERVALS_MAX: i64 = 1_000;
 const CHANGED_MAX: i64 = ROWS_MAX;
 const MODEL: &str = "agents";
 
-/// What an agent does, as one word for a tile. Of what holds at the same time, the first in this list is shown.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "projections::models::agents::Activity")]
-pub(crate) enum Activity {
-    /// In a conversation: with a customer, held or not, or with a colleague.
-    OnContact,
-    /// Working after a conversation.
-    AfterContactWork,
-    /// The phone rings.
-    Ringing,
-    /// Ready for a conversation.
-    Available,
-    /// Away from the desk for a short time.
-    Away,
-    /// On a paid break.
-    OnBreak,
-    /// At lunch or dinner.
-    AtMeal,
-    /// In a meeting.
-    InMeeting,
-    /// In training.
-    InTraining,
-    /// Not working.
-    SignedOut,
-}
-
 /// What an interval is about.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "projections::models::agents::Dimension")]
@@ -62,106 +35,6 @@ enum AgentDimension {
     Contact,
     /// The tile.
     Activity,
-}
-
-/// Something an agent can do, and how well.
-#[derive(SimpleObject)]
-pub(super) struct Capability {
-    /// What: a language, a product, a task.
-    name: String,
-    /// How well, from 1 (learning) to 10 (expert).
-    level: u8,
-}
-
-impl From<AgentCapability> for Capability {
-    fn from(capability: AgentCapability) -> Self {
-        Self { name: capability.name.as_str().to_owned(), level: capability.level }
-    }
-}
-
-/// A leg an agent has now.
-#[derive(SimpleObject)]
-pub(super) struct Contact {
-    /// The call.
-    pub(super) call_id: Uuid,
-    /// The leg.
-    pub(super) leg: u32,
-    /// What happens on it.
-    pub(super) state: LegState,
-    /// Since when.
-    pub(super) state_since: DateTime<Utc>,
-    /// Opened by a colleague who asked.
-    pub(super) consult: bool,
-}
-
-/// An agent.
-#[derive(SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct Agent {
-    /// Identity.
-    pub(super) agent_id: Uuid,
-    /// Name.
-    pub(super) name: String,
-    /// The team.
-    pub(super) team: Option<String>,
-    /// How many conversations at once.
-    pub(super) capacity: u8,
-    /// What the agent can do.
-    #[graphql(complexity = "cost::list(cost::CAPABILITIES, child_complexity)")]
-    pub(super) capabilities: Vec<Capability>,
-    /// Presence; null: signed out.
-    pub(super) presence: Option<Presence>,
-    /// Why the agent has this presence.
-    pub(super) presence_reason: Option<String>,
-    /// Since when.
-    pub(super) presence_since: Option<DateTime<Utc>>,
-    /// The tile: of contacts and presence, what comes first in the order of `Activity`.
-    pub(super) activity: Activity,
-    /// Since when.
-    pub(super) activity_since: Option<DateTime<Utc>>,
-    /// Legs the agent has, in order of their begin.
-    #[graphql(complexity = "cost::list(cost::CONTACTS, child_complexity)")]
-    pub(super) contacts: Vec<Contact>,
-    /// Version of the agent's own stream; for `expectedVersion`. Null where the agent is shown as of an instant.
-    pub(super) version: Option<i64>,
-    /// Place of the last event that changed the agent. Null where the agent is shown as of an instant.
-    pub(super) position: Option<Position>,
-}
-
-#[ComplexObject]
-impl Agent {
-    /// Identity among everything: for `node` and for the caches of clients.
-    pub(super) async fn id(&self) -> ID {
-        GlobalId::new(Kind::Agent, self.agent_id).to_id()
-    }
-}
-
-impl From<AgentView> for Agent {
-    fn from(view: AgentView) -> Self {
-        let AgentProfile { agent_id, name, team, capacity, capabilities } = view.profile;
-        let contact = |row: agents::ContactRow| Contact {
-            call_id: row.call_id,
-            leg: row.leg,
-            state: row.state.into(),
-            state_since: row.state_since,
-            consult: row.consult,
-        };
-        Self {
-            agent_id,
-            name: name.reveal().clone(),
-            team,
-            capacity,
-            capabilities: capabilities.into_iter().map(Into::into).collect(),
-            presence: view.presence.map(Into::into),
-            presence_reason: view.presence_reason,
-            presence_since: view.presence_since,
-            activity: view.activity.into(),
-            activity_since: view.activity_since,
-            contacts: view.contacts.into_iter().map(contact).collect(),
-            version: Some(view.version),
-            position: Some(Position(view.position)),
-        }
-    }
 }
 
 /// From when to when something was so.
@@ -239,7 +112,7 @@ impl AgentQuery {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Those before this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
-    ) -> Result<Connection<Agent>> {
+    ) -> Result<Direct<Connection<Agent>>> {
         let activities = activities.unwrap_or_default().into_iter().map(Into::into).collect();
         let (team, capability) = (sought("team", team)?, sought("capability", capability)?);
         let filter = AgentFilter { team, activities, capability };
@@ -248,7 +121,7 @@ impl AgentQuery {
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
         let rows = agents::page(&mut snapshot, &filter, page.cursor.as_ref(), page.limit, page.scroll).await;
         let rows = rows.map_err(|error| internal(&error))?;
-        page.connection(context, rows, |row| (row.profile.name.clone(), row.profile.agent_id), Agent::from)
+        page.connection(context, rows, |row| (row.profile.name.clone(), row.profile.agent_id), Agent::from).map(Direct)
     }
 
     /// What an agent did between two instants, in one dimension, by begin; at most 1000 intervals. They are not cut to the

@@ -9,7 +9,7 @@ use projections::models::agents::{self, AgentProfile, Dimension, IntervalRow};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::agents::{Activity, Agent, Contact};
+use super::agent_types::{Activity, Agent, Contact};
 use super::calls::HISTORY_EVENTS;
 use crate::error::internal;
 use crate::views::Views;

@@ -12,20 +12,20 @@ use async_graphql::{ComplexObject, Context, ID, Result};
 use domain::{AgentId, CallId, Recorded};
 use projections::Snapshot;
 use projections::log::{of_stream_id, of_stream_id_before, of_stream_ids};
-use projections::models::agents::{self, AgentView};
+use projections::models::agents;
 use projections::models::sentiment::{self, ScoreRow, summarise};
-use projections::models::transcripts::{self, SegmentRow};
+use projections::models::transcripts;
 use projections::models::{Scroll, calls::CallView};
 use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, OnceCell};
 
-use super::agents::Agent;
+use super::agent_types::Agent;
 use super::call_types::Call;
 use super::cost;
 use super::events::{HISTORY_DEFAULT, StoredEvent, history_place};
 use super::node::{GlobalId, Kind};
 use super::pages::{Connection, PageArgs, count_of};
 use super::sentiment::{SentimentScore, SentimentSummary};
-use super::transcripts::TranscriptSegment;
+use super::transcripts::{Line, TranscriptSegment};
 use crate::auth::{Permit, Require};
 use crate::error::{beyond_limit, internal};
 use crate::views::Views;
@@ -43,8 +43,11 @@ struct List {
     agent_ids: Vec<AgentId>,
     /// Where the calls come from; begun when needed where they come from elsewhere.
     snapshot: AsyncMutex<Option<Snapshot>>,
-    agents: Asked<(), AgentId, AgentView>,
-    segments: Asked<Option<i64>, CallId, Vec<SegmentRow>>,
+    /// By whether their lists are asked for.
+    agents: Asked<bool, AgentId, Arc<Agent>>,
+    segments: Asked<Option<i64>, CallId, Arc<[TranscriptSegment]>>,
+    /// Segments of which no more is shown.
+    lines: Asked<Option<i64>, CallId, Arc<[Line]>>,
     scores: Asked<Option<i64>, CallId, Vec<ScoreRow>>,
     histories: Asked<(Scroll, usize), CallId, Vec<Recorded>>,
 }
@@ -65,16 +68,28 @@ impl<A, K, V> Default for Asked<A, K, V> {
 }
 
 impl<A: Eq + Hash, K: Eq + Hash, V: Clone> Asked<A, K, V> {
+    fn cell(&self, arguments: A) -> Answer<K, V> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(asked.entry(arguments).or_default())
+    }
+
     /// What belongs to one of the list, reading the rows of the whole list at the first question.
     async fn of(&self, arguments: A, key: &K, read: impl Future<Output = Result<Rows<K, V>>>) -> Result<Option<V>> {
-        let cell = {
-            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(asked.entry(arguments).or_default())
-        };
-        match cell.get_or_init(|| read).await {
+        match self.cell(arguments).get_or_init(|| read).await {
             Ok(rows) => Ok(rows.get(key).cloned()),
             Err(error) => Err(error.clone()),
         }
+    }
+
+    /// Reads the rows of the whole list, if nobody did.
+    async fn read(&self, arguments: A, read: impl Future<Output = Result<Rows<K, V>>>) -> Result<()> {
+        self.cell(arguments).get_or_init(|| read).await.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// The same of rows that were read.
+    fn known(&self, arguments: &A, key: &K) -> Option<V> {
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(arguments)?.get()?.as_ref().ok()?.get(key).cloned()
     }
 }
 
@@ -90,9 +105,39 @@ impl Related {
             snapshot: AsyncMutex::new(snapshot),
             agents: Asked::default(),
             segments: Asked::default(),
+            lines: Asked::default(),
             scores: Asked::default(),
             histories: Asked::default(),
         }))
+    }
+
+    /// Whether these are the same list's.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Reads what [`Call::known_agent`] shows.
+    pub(super) async fn read_agents(&self, context: &Context<'_>) -> Result<()> {
+        if self.0.agent_ids.is_empty() {
+            return Ok(());
+        }
+        let lists = shows_lists(context);
+        self.0.agents.read(lists, self.0.agents(context, lists)).await
+    }
+
+    /// Reads what [`Call::known_transcript`] shows.
+    pub(super) async fn read_transcripts(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.segments.read(last, self.0.segments(context, last)).await
+    }
+
+    /// Reads what [`Call::known_lines`] shows.
+    pub(super) async fn read_lines(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.lines.read(last, self.0.lines(context, last)).await
+    }
+
+    /// Reads what [`Call::known_scores`] shows.
+    pub(super) async fn read_scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<()> {
+        self.0.scores.read(last, self.0.scores(context, last)).await
     }
 }
 
@@ -105,16 +150,30 @@ impl List {
         MutexGuard::try_map(kept, Option::as_mut).map_err(|_| internal(&Lost))
     }
 
-    async fn agents(&self, context: &Context<'_>) -> Result<Rows<AgentId, AgentView>> {
+    async fn agents(&self, context: &Context<'_>, lists: bool) -> Result<Rows<AgentId, Arc<Agent>>> {
         let mut snapshot = self.snapshot(context).await?;
-        let found = agents::by_ids(&mut snapshot, &self.agent_ids).await.map_err(|error| internal(&error))?;
-        Ok(found.into_iter().map(|view| (view.profile.agent_id, view)).collect())
+        let found = match lists {
+            true => agents::by_ids(&mut snapshot, &self.agent_ids).await,
+            false => agents::tiles_by_ids(&mut snapshot, &self.agent_ids).await,
+        };
+        let found = found.map_err(|error| internal(&error))?;
+        Ok(found.into_iter().map(|view| (view.profile.agent_id, Arc::new(view.into()))).collect())
     }
 
-    async fn segments(&self, context: &Context<'_>, last: Option<i64>) -> Result<Rows<CallId, Vec<SegmentRow>>> {
+    async fn segments(
+        &self,
+        context: &Context<'_>,
+        last: Option<i64>,
+    ) -> Result<Rows<CallId, Arc<[TranscriptSegment]>>> {
         let mut snapshot = self.snapshot(context).await?;
         let found = transcripts::current(&mut snapshot, &self.calls, last, bound()).await;
-        grouped(found.map_err(|error| internal(&error))?, |row| row.call_id)
+        Ok(shown(grouped(found.map_err(|error| internal(&error))?, |row| row.call_id)?))
+    }
+
+    async fn lines(&self, context: &Context<'_>, last: Option<i64>) -> Result<Rows<CallId, Arc<[Line]>>> {
+        let mut snapshot = self.snapshot(context).await?;
+        let found = transcripts::spoken(&mut snapshot, &self.calls, last, bound()).await;
+        Ok(shown(grouped(found.map_err(|error| internal(&error))?, |row| row.call_id)?))
     }
 
     async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Rows<CallId, Vec<ScoreRow>>> {
@@ -155,12 +214,43 @@ fn grouped<T>(rows: Vec<T>, call_id: impl Fn(&T) -> CallId) -> Result<Rows<CallI
     Ok(groups)
 }
 
+/// Rows as clients see them, to be shared.
+fn shown<R, T: From<R>>(groups: Rows<CallId, Vec<R>>) -> Rows<CallId, Arc<[T]>> {
+    groups.into_iter().map(|(id, rows)| (id, rows.into_iter().map(T::from).collect())).collect()
+}
+
 /// Checks how many of the last elements are asked for.
-fn checked(context: &Context<'_>, last: Option<i32>) -> Result<Option<i64>> {
+pub(super) fn checked(context: &Context<'_>, last: Option<i32>) -> Result<Option<i64>> {
     last.map(|last| count_of(context, "last", last).map(i64::from)).transpose()
 }
 
+/// Whether more of an agent is selected than what the agent's own row holds.
+pub(super) fn shows_lists(context: &Context<'_>) -> bool {
+    let selected = context.look_ahead();
+    selected.field("capabilities").exists() || selected.field("contacts").exists()
+}
+
 impl Call {
+    /// The agent, who was read for a field of this selection.
+    pub(super) fn known_agent(&self, lists: bool) -> Option<Arc<Agent>> {
+        self.related.0.agents.known(&lists, &self.agent_id?)
+    }
+
+    /// The transcript, which was read.
+    pub(super) fn known_transcript(&self, last: Option<i64>) -> Arc<[TranscriptSegment]> {
+        self.related.0.segments.known(&last, &self.call_id).unwrap_or_default()
+    }
+
+    /// The same, of each segment what a reader sees.
+    pub(super) fn known_lines(&self, last: Option<i64>) -> Arc<[Line]> {
+        self.related.0.lines.known(&last, &self.call_id).unwrap_or_default()
+    }
+
+    /// The scores, which were read.
+    pub(super) fn known_scores(&self, last: Option<i64>) -> Vec<ScoreRow> {
+        self.related.0.scores.known(&last, &self.call_id).unwrap_or_default()
+    }
+
     async fn scores(&self, context: &Context<'_>, last: Option<i64>) -> Result<Vec<ScoreRow>> {
         context.permit("sentiment", "read", &self.owners)?;
         let list = &self.related.0;
@@ -177,11 +267,12 @@ impl Call {
 
     /// The agent who has the customer, or who had it last, as that agent is now.
     #[graphql(guard = "Require(\"agent\", \"read\")")]
-    async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
+    async fn agent(&self, context: &Context<'_>) -> Result<Option<Arc<Agent>>> {
         let Some(agent_id) = self.agent_id else { return Ok(None) };
         context.permit("agent", "read", &[agent_id])?;
         let list = &self.related.0;
-        Ok(list.agents.of((), &agent_id, list.agents(context)).await?.map(Into::into))
+        let lists = shows_lists(context);
+        list.agents.of(lists, &agent_id, list.agents(context, lists)).await
     }
 
     /// What was said, as it stands now: superseded segments left out, in the order of speaking. Of a call with more than
@@ -195,11 +286,10 @@ impl Call {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only so many from the end, 1 to 100; absent: all of them.")] last: Option<i32>,
-    ) -> Result<Vec<TranscriptSegment>> {
+    ) -> Result<Arc<[TranscriptSegment]>> {
         context.permit("transcript", "read", &self.owners)?;
         let (last, list) = (checked(context, last)?, &self.related.0);
-        let rows = list.segments.of(last, &self.call_id, list.segments(context, last)).await?;
-        Ok(rows.unwrap_or_default().into_iter().map(Into::into).collect())
+        Ok(list.segments.of(last, &self.call_id, list.segments(context, last)).await?.unwrap_or_default())
     }
 
     /// The mood, segment by segment, in the order of speaking. Of a call with more than 10,000 scores, the last 10,000;

@@ -1,14 +1,16 @@
 //! A call and its legs, as clients see them.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{ContextSelectionSet, Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{AgentId, Personal};
 use projections::Snapshot;
 use projections::models::calls::{CallView, LegRow};
 use uuid::Uuid;
 
+use super::call_direct::{column_of_related, load_related};
 use super::call_related::Related;
 use super::cost;
+use super::direct::{Chosen, Column, Plain, stored, words};
 use super::scalars::{Channel, Direction, EndReason, EndedBy, Position};
 
 /// Where a call is. Exactly one holds at any time.
@@ -230,8 +232,52 @@ pub(crate) struct Leg {
     notes: Option<String>,
 }
 
+words!(CallState, RecordingState, LegKind, LegState, LegOutcome);
+
+impl Plain for Call {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, {
+            "callId": call_id, "direction": direction, "channel": channel, "from": from, "to": to,
+            "customerName": customer_name, "language": language, "state": state, "stateSince": state_since,
+            "wrapUpOpen": wrap_up_open, "queue": queue, "agentId": agent_id, "initiatedAt": initiated_at,
+            "firstQueuedAt": first_queued_at, "waitingSince": waiting_since, "answeredAt": answered_at,
+            "endedAt": ended_at, "endedBy": ended_by, "endReason": end_reason, "failure": failure, "waitMs": wait_ms,
+            "waitTotalMs": wait_total_ms, "talkMs": talk_ms, "holdMs": hold_ms, "wrapUpMs": wrap_up_ms,
+            "transfers": transfers, "customerMuted": customer_muted, "agentMuted": agent_muted,
+            "recording": recording, "recordingId": recording_id, "disposition": disposition, "version": version,
+            "position": position,
+        })
+        .or_else(|| match field.name() {
+            "legs" => field.list(|call| call.legs.as_slice()),
+            _ => column_of_related(field),
+        })
+    }
+
+    async fn load(calls: &[&Self], context: &ContextSelectionSet<'_>) -> bool {
+        load_related(calls, context).await
+    }
+}
+
+impl Plain for Leg {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, {
+            "leg": leg, "agentId": agent_id, "kind": kind, "state": state, "consultedBy": consulted_by,
+            "queue": queue, "enqueuedAt": enqueued_at, "offeredAt": offered_at, "ringTimeoutMs": ring_timeout_ms,
+            "answeredAt": answered_at, "tookOverAt": took_over_at, "endedAt": ended_at, "outcome": outcome,
+            "declineReason": decline_reason, "wrapUpStartedAt": wrap_up_started_at,
+            "wrapUpCompletedAt": wrap_up_completed_at, "ringMs": ring_ms, "talkMs": talk_ms, "holdMs": hold_ms,
+            "holdCount": hold_count, "consultMs": consult_ms, "wrapUpMs": wrap_up_ms, "disposition": disposition,
+            "notes": notes,
+        })
+    }
+}
+
 fn plain(value: Option<Personal<String>>) -> Option<String> {
-    value.map(|value| value.reveal().clone())
+    value.map(Personal::into_revealed)
 }
 
 impl From<LegRow> for Leg {
@@ -284,8 +330,8 @@ impl Call {
             call_id: row.call_id,
             direction: row.direction.into(),
             channel: row.channel.into(),
-            from: row.from_number.reveal().clone(),
-            to: row.to_number.reveal().clone(),
+            from: row.from_number.into_revealed(),
+            to: row.to_number.into_revealed(),
             customer_name: plain(row.customer_name),
             language: row.language,
             state: row.state.into(),

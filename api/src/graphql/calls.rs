@@ -8,11 +8,12 @@ use domain::{Category, Personal, StreamName};
 use futures_util::Stream;
 use projections::Decoded;
 use projections::log::of_stream_id;
-use projections::models::calls::{self, CallCursor, CallFilter, CallView};
+use projections::models::calls::{self, CallCursor, CallFilter, CallView, Legs};
 use uuid::Uuid;
 
 use super::call_types::{Call, CallState};
 use super::cost;
+use super::direct::Direct;
 use super::pages::{Connection, PageArgs, resume};
 use super::scalars::{Direction, Position, instant, sought};
 use crate::auth::{Permit, Reach, Require};
@@ -61,7 +62,7 @@ impl CallQuery {
         #[graphql(desc = "As it was at this instant, from history; absent: as it is.")] as_of: Option<DateTime<Utc>>,
         #[graphql(desc = "Answer when the read model has reached this position: it sees one's own command.")]
         at_least: Option<Position>,
-    ) -> Result<Option<Call>> {
+    ) -> Result<Option<Direct<Call>>> {
         let call = match as_of {
             Some(as_of) => history_view(context, call_id, instant("asOf", as_of)?).await?.map(Call::from),
             None => {
@@ -73,7 +74,7 @@ impl CallQuery {
         };
         let Some(call) = call else { return Ok(None) };
         context.permit("call", "read", &call.owners)?;
-        Ok(Some(call))
+        Ok(Some(Direct(call)))
     }
 
     /// Calls, newest first.
@@ -88,12 +89,12 @@ impl CallQuery {
         #[graphql(desc = "How many from the oldest on, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Newer than this cursor.")] before: Option<String>,
         #[graphql(desc = "Answer when the read model has reached this position.")] at_least: Option<Position>,
-    ) -> Result<Connection<Call>> {
+    ) -> Result<Direct<Connection<Call>>> {
         let filter = filter.unwrap_or_default();
         let agent_id = match context.reach("call", "read")? {
             // What one may not see is as if it were not there.
             Reach::Own(own) if filter.agent_id.is_some_and(|asked| asked != own) => {
-                return Ok(Connection::empty());
+                return Ok(Direct(Connection::empty()));
             }
             Reach::Own(own) => Some(own),
             Reach::All | Reach::Nothing => filter.agent_id,
@@ -114,11 +115,21 @@ impl CallQuery {
         let page = PageArgs { first, after, last, before }.query::<CallCursor>(context, "page:calls")?;
         let views = context.data::<Views>()?;
         let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
-        let rows = calls::page(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
+        let legs = if needs_legs(context)? { Legs::Read } else { Legs::LeftOut };
+        let rows = calls::page(&mut snapshot, &filter, page.cursor, page.limit, page.scroll, legs).await;
         let rows = rows.map_err(|error| internal(&error))?;
         let calls = Call::listed(rows, Some(snapshot));
-        page.connection(context, calls, |call| (call.initiated_at, call.call_id), |call| call)
+        page.connection(context, calls, |call| (call.initiated_at, call.call_id), |call| call).map(Direct)
     }
+}
+
+/// Whether a page of calls needs their legs: because they are shown, or because they tell whose a call is.
+fn needs_legs(context: &Context<'_>) -> Result<bool> {
+    let viewer = context.viewer()?;
+    let own = |resource| matches!(viewer.reach(resource, "read"), Reach::Own(_));
+    let page = context.look_ahead();
+    let shown = page.field("nodes").field("legs").exists() || page.field("edges").field("node").field("legs").exists();
+    Ok(shown || ["call", "transcript", "sentiment"].into_iter().any(own))
 }
 
 /// A call folded from its history up to an instant, by the same function that keeps the read model.

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use projections::models::dashboard::{self, DashboardView};
 use tokio::time::Instant;
 
-use super::agents::Activity;
+use super::agent_types::Activity;
 use super::cost;
 use super::pages::resume;
 use super::scalars::{Position, sought};

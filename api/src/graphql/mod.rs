@@ -1,9 +1,11 @@
 //! The schema: one file a concept, commands beside their concept.
 
 mod agent_commands;
+mod agent_types;
 mod agents;
 mod agents_past;
 mod call_commands;
+mod call_direct;
 mod call_related;
 mod call_types;
 mod calls;
@@ -11,6 +13,7 @@ mod checked;
 mod command;
 mod cost;
 mod dashboard;
+mod direct;
 mod events;
 mod node;
 mod pages;
@@ -28,6 +31,7 @@ mod users;
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 pub(crate) use dashboard::Zone;
+pub(crate) use direct::{TakesWritten, written};
 
 use crate::limits::Limits;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use projections::models::{agents, calls, queues};
 use uuid::Uuid;
 
-use super::agents::Agent;
+use super::agent_types::Agent;
 use super::call_types::Call;
 use super::cost;
 use super::pages::page_max;

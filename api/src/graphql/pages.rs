@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use async_graphql::connection::PageInfo;
-use async_graphql::{Context, Object, OutputType, Result, SimpleObject, TypeName};
+use async_graphql::{Context, ContextSelectionSet, Object, OutputType, Result, SimpleObject, TypeName};
 use domain::Position;
 use projections::models::Scroll;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::direct::{Chosen, Column, Plain, selected, stored};
 use crate::cursor::{CursorError, Cursors};
 use crate::error::{bad_input, internal};
 use crate::limits::Limits;
@@ -30,6 +31,7 @@ pub(crate) struct Connection<N: OutputType> {
 #[graphql(name_type)]
 pub(crate) struct Edge<N: OutputType> {
     /// The place of the element: goes into `after` or `before` of the next page.
+    // Empty where it is not asked for.
     cursor: String,
     /// The element.
     node: N,
@@ -52,6 +54,15 @@ impl<N: OutputType> Connection<N> {
     pub(crate) fn empty() -> Self {
         Self { edges: Vec::new(), previous: false, next: false }
     }
+
+    fn info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: self.previous,
+            has_next_page: self.next,
+            start_cursor: self.edges.first().map(|edge| edge.cursor.clone()),
+            end_cursor: self.edges.last().map(|edge| edge.cursor.clone()),
+        }
+    }
 }
 
 /// A page of a list, after the Relay specification of cursor connections.
@@ -69,12 +80,79 @@ impl<N: OutputType> Connection<N> {
 
     /// Whether there is more, and where to go on.
     async fn page_info(&self) -> PageInfo {
-        PageInfo {
-            has_previous_page: self.previous,
-            has_next_page: self.next,
-            start_cursor: self.edges.first().map(|edge| edge.cursor.clone()),
-            end_cursor: self.edges.last().map(|edge| edge.cursor.clone()),
+        self.info()
+    }
+}
+
+impl<N: Plain + OutputType> Plain for Connection<N> {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        match field.name() {
+            "edges" => field.list(|page| page.edges.as_slice()),
+            "nodes" => {
+                let fields = field.fields::<N>()?;
+                let nodes = move |page: &Self, text: &mut Vec<u8>| {
+                    fields.write_all(page.edges.iter().map(|edge| &edge.node), text);
+                };
+                Some(Column::Inner(Box::new(nodes)))
+            }
+            "pageInfo" => {
+                let fields = field.fields::<PageInfo>()?;
+                Some(Column::Inner(Box::new(move |page, text| fields.write(&page.info(), text))))
+            }
+            _ => None,
         }
+    }
+
+    async fn load(pages: &[&Self], context: &ContextSelectionSet<'_>) -> bool {
+        let nodes: Vec<&N> = pages.iter().flat_map(|page| page.edges.iter().map(|edge| &edge.node)).collect();
+        for field in selected(context, &<Self as OutputType>::type_name()) {
+            let inner = context.with_selection_set(&field.node.selection_set);
+            let loaded = match field.node.name.node.as_str() {
+                "nodes" => N::load(&nodes, &inner).await,
+                "edges" => load_edges(&nodes, &inner).await,
+                _ => true,
+            };
+            if !loaded {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+async fn load_edges<N: Plain + OutputType>(nodes: &[&N], context: &ContextSelectionSet<'_>) -> bool {
+    for field in selected(context, &<Edge<N> as OutputType>::type_name()) {
+        if field.node.name.node == "node" {
+            let inner = context.with_selection_set(&field.node.selection_set);
+            if !N::load(nodes, &inner).await {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+impl<N: Plain + OutputType> Plain for Edge<N> {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        match field.name() {
+            "node" => field.one(|edge| &edge.node),
+            _ => stored!(field, { "cursor": cursor }),
+        }
+    }
+}
+
+impl Plain for PageInfo {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, {
+            "hasPreviousPage": has_previous_page, "hasNextPage": has_next_page,
+            "startCursor": start_cursor, "endCursor": end_cursor,
+        })
     }
 }
 
@@ -177,10 +255,17 @@ impl<K: Serialize> PageQuery<K> {
             Scroll::Backward => (more, self.cursor.is_some()),
         };
         let cursors = context.data::<Cursors>()?;
+        let page = context.look_ahead();
+        // To sign a cursor costs as much as to write the rest of a small row.
+        let shown = page.field("edges").field("cursor").exists() || page.field("pageInfo").exists();
         let mut edges = Vec::with_capacity(rows.len());
         for row in rows {
-            let key = serde_json::to_vec(&key(&row)).map_err(|error| internal(&error))?;
-            edges.push(Edge { cursor: cursors.seal(self.scope, &key), node: node(row) });
+            let mut cursor = String::new();
+            if shown {
+                let key = serde_json::to_vec(&key(&row)).map_err(|error| internal(&error))?;
+                cursor = cursors.seal(self.scope, &key);
+            }
+            edges.push(Edge { cursor, node: node(row) });
         }
         Ok(Connection { edges, previous, next })
     }

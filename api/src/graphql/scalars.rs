@@ -4,6 +4,7 @@ use async_graphql::{Enum, InputValueError, InputValueResult, Result, Scalar, Sca
 use chrono::{DateTime, Datelike, Utc};
 use domain::{InvalidText, Personal, PhoneNumber};
 
+use super::direct::{Leaf, words};
 use crate::error::bad_input;
 
 /// A place in the event log.
@@ -120,6 +121,14 @@ pub(crate) enum Presence {
     InMeeting,
     /// In training.
     InTraining,
+}
+
+words!(Direction, Channel, Party, EndedBy, EndReason, Presence);
+
+impl Leaf for Position {
+    fn write(&self, text: &mut Vec<u8>) {
+        self.0.write(text);
+    }
 }
 
 /// Parses a bounded text of an input field.

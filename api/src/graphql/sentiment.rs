@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::calls::permit_watch;
 use super::cost;
+use super::direct::{Chosen, Column, Plain, stored, words};
 use super::pages::resume;
 use super::scalars::{Party, Position};
 use crate::auth::Require;
@@ -30,6 +31,8 @@ enum SentimentLabel {
     /// Score of 0.05 or more.
     Positive,
 }
+
+words!(SentimentLabel);
 
 /// A share of an emotion.
 #[derive(SimpleObject)]
@@ -89,6 +92,29 @@ impl From<ScoreRow> for SentimentScore {
             occurred_at: row.occurred_at,
             position: Position(row.position),
         }
+    }
+}
+
+impl Plain for SentimentScore {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        match field.name() {
+            "emotions" => field.list(|score| score.emotions.as_slice()),
+            _ => stored!(field, {
+                "callId": call_id, "segment": segment, "speaker": speaker, "beginMs": begin_ms, "endMs": end_ms,
+                "score": score, "label": label, "model": model, "modelVersion": model_version,
+                "superseded": superseded, "occurredAt": occurred_at, "position": position,
+            }),
+        }
+    }
+}
+
+impl Plain for Emotion {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, { "name": name, "share": share })
     }
 }
 

@@ -6,7 +6,7 @@ use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::Personal;
 use futures_util::Stream;
-use projections::models::transcripts::{self, SearchFilter, SearchHit, SegmentRow};
+use projections::models::transcripts::{self, SearchFilter, SearchHit, SegmentRow, SpokenRow};
 use projections::{Interim, LiveLane};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::calls::permit_watch;
 use super::cost;
+use super::direct::{Chosen, Column, Plain, stored};
 use super::pages::{Connection, PageArgs, resume};
 use super::scalars::{Party, Position, instant, sought};
 use crate::auth::{Require, RequireAll};
@@ -67,7 +68,7 @@ impl From<SegmentRow> for TranscriptSegment {
             speaker: row.speaker.into(),
             begin_ms: row.begin_ms,
             end_ms: row.end_ms,
-            text: row.text.reveal().clone(),
+            text: row.text.into_revealed(),
             confidence: row.confidence,
             model: row.model,
             supersedes: row.supersedes,
@@ -76,6 +77,51 @@ impl From<SegmentRow> for TranscriptSegment {
             occurred_at: row.occurred_at,
             position: Position(row.position),
         }
+    }
+}
+
+impl Plain for TranscriptSegment {
+    type Shown = Self;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, {
+            "callId": call_id, "sequence": sequence, "speaker": speaker, "beginMs": begin_ms, "endMs": end_ms,
+            "text": text, "confidence": confidence, "model": model, "supersedes": supersedes,
+            "supersededBy": superseded_by, "reason": reason, "occurredAt": occurred_at, "position": position,
+        })
+    }
+}
+
+/// A segment of which no more is shown than what a reader sees.
+pub(crate) struct Line {
+    call_id: Uuid,
+    sequence: u32,
+    speaker: Party,
+    begin_ms: u32,
+    end_ms: u32,
+    text: String,
+}
+
+impl From<SpokenRow> for Line {
+    fn from(row: SpokenRow) -> Self {
+        Self {
+            call_id: row.call_id,
+            sequence: row.sequence,
+            speaker: row.speaker.into(),
+            begin_ms: row.begin_ms,
+            end_ms: row.end_ms,
+            text: row.text.into_revealed(),
+        }
+    }
+}
+
+impl Plain for Line {
+    type Shown = TranscriptSegment;
+
+    fn column(field: &Chosen<'_>) -> Option<Column<Self>> {
+        stored!(field, {
+            "callId": call_id, "sequence": sequence, "speaker": speaker, "beginMs": begin_ms, "endMs": end_ms, "text": text,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use async_graphql::{Error, Pos, Response, ServerError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::json;
 use crate::error::code;
 
 /// Why an operation was not executed, as far as a status code tells.
@@ -103,7 +104,7 @@ impl Answer {
         if rejected {
             return Self::errors(&response.errors);
         }
-        Self::Executed { body: to_json(&response), partial: !response.errors.is_empty() }
+        Self::Executed { body: json::body(&response), partial: !response.errors.is_empty() }
     }
 
     /// The answer of a subscription that could not begin: it has the path of its field, and was not executed all the same.

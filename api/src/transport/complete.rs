@@ -3,11 +3,15 @@
 //! * It answers fields in the order in which they were ready. They belong in the order of the document (section 6.3.2).
 //! * It leaves out a field that failed, of whatever type. Such a field is `null`; where its type is never null, what holds it
 //!   is `null` instead, up to the next that may be, or to `data` itself (section 6.4.4).
+//!
+//! Objects that were written past the executor ([`crate::graphql::written`]) come in the right order, and nothing in them has
+//! failed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_graphql::indexmap::IndexMap;
+use async_graphql::indexmap::map::Entry;
 use async_graphql::parser::types::{BaseType, ExecutableDocument, OperationDefinition, Selection, SelectionSet, Type};
 use async_graphql::{Name, PathSegment, Response, Value};
 
@@ -20,6 +24,8 @@ pub(super) struct Plan {
     /// Type of the field; none: it is not known, and may be null.
     ty: Option<Type>,
     fields: IndexMap<Name, Plan>,
+    /// Somewhere an object is asked for in several places, and its parts are to be merged.
+    pub(super) merges: bool,
 }
 
 impl Plan {
@@ -36,11 +42,14 @@ impl Plan {
                 Selection::Field(field) => {
                     let field = &field.node;
                     let ty = shapes.field(parent, &field.name.node);
-                    let plan = self.fields.entry(field.response_key().node.clone()).or_default();
+                    let entry = self.fields.entry(field.response_key().node.clone());
+                    let again = matches!(entry, Entry::Occupied(_));
+                    let plan = entry.or_default();
                     plan.ty = plan.ty.take().or_else(|| ty.cloned());
                     if let Some(inner) = ty.map(|ty| named(&ty.base)) {
                         plan.select(document, &field.selection_set.node, inner, shapes);
                     }
+                    self.merges |= plan.merges || again && !field.selection_set.node.items.is_empty();
                 }
                 Selection::InlineFragment(inline) => {
                     let condition = inline.node.type_condition.as_ref().map(|on| on.node.on.node.as_str());

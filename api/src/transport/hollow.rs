@@ -9,7 +9,7 @@ use async_graphql::parser::types::{ExecutableDocument, Field, OperationType, Sel
 use async_graphql::{Name, Positioned, Value};
 
 /// No name of the language: those have letters, digits and underscores.
-const MARK: &str = "\0";
+pub(crate) const MARK: &str = "\0";
 
 /// Marks what may come out empty; false: there is no such thing in the document.
 pub(super) fn mark(document: &mut ExecutableDocument) -> bool {

@@ -23,7 +23,7 @@ use super::trusted::PREFIX;
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
 use crate::error::{beyond_limit, code, coded, going_away, internal, rate_limited, timed_out};
-use crate::graphql::TraceParent;
+use crate::graphql::{TakesWritten, TraceParent};
 
 /// Who asks.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,10 @@ pub(super) enum Refused {
 
 /// Executes a query or a mutation, within its time.
 pub(super) async fn execute(endpoint: &Endpoint, prepared: Prepared) -> Answer {
-    let Prepared { request, kind, finish } = prepared;
+    let Prepared { mut request, kind, finish } = prepared;
+    if !finish.plan.merges {
+        request = request.data(TakesWritten);
+    }
     let most = endpoint.limits.execution_time;
     // What a resolver that panicked has left behind is its own: each operation has its own request.
     let executing = AssertUnwindSafe(endpoint.schema.execute(request)).catch_unwind();

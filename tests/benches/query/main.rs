@@ -2,6 +2,9 @@
 //!
 //! `DATABASE_URL=... cargo bench -p tests --bench query` prints a Markdown table; `-- --quick` only shows that it works.
 //! Figures differ from machine to machine; ratios are what counts.
+//!
+//! `-- --only=ours` or `-- --only=by-hand` prints its process id, waits for a line on standard input, asks that side alone and
+//! prints how many answers there were: work for a profiler, or for `perf stat -p`, which a busy machine does not distort.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
 #![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
 
@@ -46,6 +49,12 @@ async fn measure(extent: Extent) {
     let ceiling = ask(by_hand.address, get(by_hand.address, token));
 
     let mut requests = Requests::start();
+    if let Some(only) = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned)) {
+        let side = if only == "by-hand" { &ceiling } else { &ours };
+        alone(&mut requests, side).await;
+        requests.end().await;
+        return floor.end().await;
+    }
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for run in 0..=extent.runs() {
         let (one, other) = (requests.ask(&ours).await, requests.ask(&ceiling).await);
@@ -70,6 +79,15 @@ async fn measure(extent: Extent) {
     );
     let row = Row::new(what, words(&here)).against(words(&there), ratio(&rates(&here), &rates(&there)));
     print(&[row.target(Target::AtLeast(0.7))]);
+}
+
+/// Asks one side, to be watched from outside. The first answers only warm up.
+async fn alone(requests: &mut Requests, side: &Ask) {
+    let warm = Ask { lasts: Duration::from_secs(1), ..side.clone() };
+    requests.ask(&warm).await;
+    println!("process {}: press return", std::process::id());
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
+    println!("{} answers", requests.ask(side).await.count);
 }
 
 fn post(address: SocketAddr, token: &str) -> String {

@@ -34,6 +34,8 @@ pub struct Ask {
 /// What came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answered {
+    /// Answers.
+    pub count: u64,
     /// Answers a second.
     pub rate: f64,
     /// Time of an answer in milliseconds, the middle one of all.
@@ -88,7 +90,7 @@ async fn load(ask: Ask) -> Answered {
     let count = u64::try_from(times.len()).expect("a count");
     assert!(float(count) > 0.0, "no answer");
     let body = String::from_utf8(body.to_vec()).expect("text");
-    Answered { rate: rate(count, took), p50: percentile(&times, 0.5), body }
+    Answered { count, rate: rate(count, took), p50: percentile(&times, 0.5), body }
 }
 
 struct Connection {

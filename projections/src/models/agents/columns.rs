@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 
-use crate::models::columns::{from_row, number, personal, plain, word, word_if_any};
+use crate::models::columns::{Column, from_row, number, personal, plain, word, word_if_any};
 
 use super::{AgentProfile, AgentView};
 
@@ -28,11 +28,11 @@ from_row!(AgentView {
     position: plain,
 });
 
-fn profile(row: &PgRow, _: &str) -> Result<AgentProfile, sqlx::Error> {
+fn profile(row: &PgRow, _: Column) -> Result<AgentProfile, sqlx::Error> {
     FromRow::from_row(row)
 }
 
 /// What belongs to an agent: a list in JSON, or null for none.
-fn list<T: serde::de::DeserializeOwned + Send + 'static>(row: &PgRow, name: &str) -> Result<Vec<T>, sqlx::Error> {
-    Ok(plain::<Option<Json<Vec<T>>>>(row, name)?.map_or_else(Vec::new, |Json(list)| list))
+fn list<T: serde::de::DeserializeOwned + Send + 'static>(row: &PgRow, column: Column) -> Result<Vec<T>, sqlx::Error> {
+    Ok(plain::<Option<Json<Vec<T>>>>(row, column)?.map_or_else(Vec::new, |Json(list)| list))
 }

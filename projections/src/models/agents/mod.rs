@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 pub use query::{
     AgentCursor, AgentFilter, BOARD_AGENTS_MAX, INTERVALS_MAX, board, by_ids, changed_after, intervals, intervals_at,
-    page,
+    page, tiles_by_ids,
 };
 pub use row::{Activity, AgentProfile, AgentView, ContactRow, Dimension, IntervalRow};
 

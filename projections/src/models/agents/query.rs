@@ -64,6 +64,16 @@ pub async fn by_ids(connection: &mut PgConnection, ids: &[AgentId]) -> Result<Ve
     sqlx::query_as(sql).bind(ids).fetch_all(connection).await
 }
 
+/// The same without what belongs to an agent: capabilities and contacts are left empty.
+///
+/// # Errors
+/// The database refused.
+pub async fn tiles_by_ids(connection: &mut PgConnection, ids: &[AgentId]) -> Result<Vec<AgentView>, sqlx::Error> {
+    let sql = "SELECT a.*, NULL::json AS capabilities, NULL::json AS contacts FROM read.agents a
+               WHERE a.agent_id = ANY($1)";
+    sqlx::query_as(sql).bind(ids).fetch_all(connection).await
+}
+
 /// A page of the list of all agents, by name.
 ///
 /// # Errors

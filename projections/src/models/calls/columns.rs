@@ -1,11 +1,13 @@
 //! Calls and legs from the columns of their tables.
 
 use crate::models::LegTimes;
-use crate::models::columns::{from_row, number, number_if_any, personal, personal_if_any, plain, word, word_if_any};
+use crate::models::columns::{
+    Column, from_row, number, number_if_any, personal, personal_if_any, plain, word, word_if_any,
+};
 
 use super::{CallRow, LegRow};
 
-from_row!(CallRow {
+from_row!(in order: CallRow {
     call_id: plain,
     direction: word,
     channel: word,
@@ -76,6 +78,6 @@ from_row!(LegRow {
     notes: personal_if_any,
 });
 
-fn times(row: &sqlx::postgres::PgRow, _: &str) -> Result<LegTimes, sqlx::Error> {
+fn times(row: &sqlx::postgres::PgRow, _: Column) -> Result<LegTimes, sqlx::Error> {
     sqlx::FromRow::from_row(row)
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use domain::CallId;
 use sqlx::PgConnection;
 
-pub use query::{CallCursor, CallFilter, by_ids, changed_after, count, legs_of, page};
+pub use query::{CallCursor, CallFilter, Legs, by_ids, changed_after, count, legs_of, page};
 pub use row::{CallRow, CallState, CallView, LegKind, LegOutcome, LegRow, RecordingState};
 
 use super::copy::{COPY_ROWS_MIN, insert};

@@ -11,6 +11,17 @@ use super::{CallRow, CallState, CallView, LegRow};
 use crate::models::Scroll;
 use crate::models::rows::{bounded, word};
 
+/// The columns of a call, in the order in which they are read.
+macro_rules! call {
+    () => {
+        "c.call_id, c.direction, c.channel, c.from_number, c.to_number, c.customer_name, c.language, c.state,
+         c.state_since, c.wrap_up_open, c.queue, c.agent_id, c.initiated_at, c.first_queued_at, c.waiting_since,
+         c.answered_at, c.ended_at, c.ended_by, c.end_reason, c.failure, c.wait_ms, c.wait_total_ms, c.talk_ms,
+         c.hold_ms, c.wrap_up_ms, c.transfers, c.customer_muted, c.agent_muted, c.recording, c.recording_id,
+         c.disposition, c.version, c.position"
+    };
+}
+
 /// Which calls are meant. What is `None` or empty does not choose.
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {
@@ -35,6 +46,15 @@ pub struct CallFilter {
 /// Place of a call in the list: when it began, and its id.
 pub type CallCursor = (DateTime<Utc>, CallId);
 
+/// Whether calls come with their legs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Legs {
+    /// Each with all of its legs.
+    Read,
+    /// Without, for who neither shows them nor asks whose call it is.
+    LeftOut,
+}
+
 /// A page of the list of calls, newest first.
 ///
 /// # Errors
@@ -45,8 +65,9 @@ pub async fn page(
     cursor: Option<CallCursor>,
     limit: i64,
     scroll: Scroll,
+    legs: Legs,
 ) -> Result<Vec<CallView>, sqlx::Error> {
-    let mut query = QueryBuilder::new("SELECT c.* FROM read.calls c WHERE true");
+    let mut query = QueryBuilder::new(concat!("SELECT ", call!(), " FROM read.calls c WHERE true"));
     push_filter(&mut query, filter);
     if let Some((initiated_at, call_id)) = cursor {
         query.push(" AND (c.initiated_at, c.call_id) ");
@@ -62,7 +83,10 @@ pub async fn page(
     if scroll == Scroll::Backward {
         calls.reverse();
     }
-    with_legs(connection, calls).await
+    match legs {
+        Legs::Read => with_legs(connection, calls).await,
+        Legs::LeftOut => Ok(calls.into_iter().map(|call| CallView { call, legs: Vec::new() }).collect()),
+    }
 }
 
 /// Calls with the legs of each.
@@ -135,7 +159,7 @@ fn like_literal(text: &str) -> String {
 /// # Errors
 /// The database refused.
 pub async fn by_ids(connection: &mut PgConnection, ids: &[CallId]) -> Result<Vec<CallView>, sqlx::Error> {
-    let query = sqlx::query_as("SELECT c.* FROM read.calls c WHERE c.call_id = ANY($1)").bind(ids);
+    let query = sqlx::query_as(concat!("SELECT ", call!(), " FROM read.calls c WHERE c.call_id = ANY($1)")).bind(ids);
     let calls = query.fetch_all(&mut *connection).await?;
     with_legs(connection, calls).await
 }
@@ -159,7 +183,7 @@ pub async fn changed_after(
     ids: Option<&[CallId]>,
     limit: i64,
 ) -> Result<Vec<CallView>, sqlx::Error> {
-    let mut query = QueryBuilder::new("SELECT c.* FROM read.calls c ");
+    let mut query = QueryBuilder::new(concat!("SELECT ", call!(), " FROM read.calls c "));
     query.push("WHERE c.position > ").push_bind(position);
     if let Some(ids) = ids {
         query.push(" AND c.call_id = ANY(").push_bind(ids).push(")");

@@ -2,9 +2,9 @@
 
 use crate::models::columns::{from_row, number, number_if_any, personal, plain, word};
 
-use super::SegmentRow;
+use super::{SegmentRow, SpokenRow};
 
-from_row!(SegmentRow {
+from_row!(in order: SegmentRow {
     call_id: plain,
     sequence: number::<i64, _>,
     speaker: word,
@@ -18,4 +18,13 @@ from_row!(SegmentRow {
     reason: plain,
     occurred_at: plain,
     position: plain,
+});
+
+from_row!(in order: SpokenRow {
+    call_id: plain,
+    sequence: number::<i64, _>,
+    speaker: word,
+    begin_ms: number::<i64, _>,
+    end_ms: number::<i64, _>,
+    text: personal,
 });

@@ -13,8 +13,8 @@ use domain::transcript::{Event, Segment};
 use domain::{CallId, Personal};
 use sqlx::PgConnection;
 
-pub use query::{SEGMENTS_MAX, SearchFilter, added_after, current, search_best, search_newest};
-pub use row::{SearchHit, SegmentRow};
+pub use query::{SEGMENTS_MAX, SearchFilter, added_after, current, search_best, search_newest, spoken};
+pub use row::{SearchHit, SegmentRow, SpokenRow};
 
 use super::copy::insert;
 use super::rows::{change_of, last_changes};

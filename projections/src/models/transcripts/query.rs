@@ -6,7 +6,7 @@ use domain::{CallId, Personal, Position};
 use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use super::{SearchHit, SegmentRow};
+use super::{SearchHit, SegmentRow, SpokenRow};
 use crate::models::Scroll;
 use crate::models::rows::{bounded, unwrapped, word};
 
@@ -18,6 +18,26 @@ macro_rules! segment {
     () => {
         "t.call_id, t.sequence, t.speaker, t.begin_ms, t.end_ms, t.text, t.confidence, t.model, t.supersedes,
          t.superseded_by, t.reason, t.occurred_at, t.position"
+    };
+}
+
+/// Of these, the columns that a reader sees.
+macro_rules! spoken {
+    () => {
+        "t.call_id, t.sequence, t.speaker, t.begin_ms, t.end_ms, t.text"
+    };
+}
+
+/// The segments of calls that begin last: one look into the index for each call, however many calls there are. They are put
+/// in order here, where it costs a tenth of what it costs PostgreSQL.
+macro_rules! lines {
+    ($columns:expr) => {
+        concat!(
+            "SELECT s.* FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (SELECT ",
+            $columns,
+            "      FROM read.transcripts t WHERE t.call_id = asked.call_id AND t.superseded_by IS NULL
+                   ORDER BY t.begin_ms DESC, t.sequence DESC LIMIT $2) AS s LIMIT $3"
+        )
     };
 }
 
@@ -67,16 +87,28 @@ pub async fn current(
     last: Option<i64>,
     most: i64,
 ) -> Result<Vec<SegmentRow>, sqlx::Error> {
-    // One look into the index for each call, however many calls there are.
-    let sql = concat!(
-        "SELECT s.* FROM unnest($1::uuid[]) AS asked (call_id) CROSS JOIN LATERAL (SELECT ",
-        segment!(),
-        "      FROM read.transcripts t WHERE t.call_id = asked.call_id AND t.superseded_by IS NULL
-                   ORDER BY t.begin_ms DESC, t.sequence DESC LIMIT $2) AS s
-               ORDER BY s.call_id, s.begin_ms, s.sequence LIMIT $3"
-    );
-    let query = sqlx::query_as(sql).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
-    query.bind(most.max(0)).fetch_all(connection).await
+    let query = sqlx::query_as(lines!(segment!())).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
+    let mut rows: Vec<SegmentRow> = query.bind(most.max(0)).fetch_all(connection).await?;
+    // They come call by call, last first: such runs are found and turned round.
+    rows.sort_by_key(|row| (row.call_id, row.begin_ms, row.sequence));
+    Ok(rows)
+}
+
+/// The same, of each segment what a reader sees.
+///
+/// # Errors
+/// The database refused.
+pub async fn spoken(
+    connection: &mut PgConnection,
+    ids: &[CallId],
+    last: Option<i64>,
+    most: i64,
+) -> Result<Vec<SpokenRow>, sqlx::Error> {
+    let query = sqlx::query_as(lines!(spoken!())).bind(ids).bind(last.unwrap_or(SEGMENTS_MAX).clamp(0, SEGMENTS_MAX));
+    let mut rows: Vec<SpokenRow> = query.bind(most.max(0)).fetch_all(connection).await?;
+    // They come call by call, last first: such runs are found and turned round.
+    rows.sort_by_key(|row| (row.call_id, row.begin_ms, row.sequence));
+    Ok(rows)
 }
 
 /// Segments that hold the words, newest first; superseded ones are not searched. `cursor`: position of the segment that the

@@ -37,6 +37,23 @@ pub struct SegmentRow {
     pub position: Position,
 }
 
+/// What a reader sees of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpokenRow {
+    /// The call.
+    pub call_id: CallId,
+    /// Number within the transcript, from 1, in the order of storing.
+    pub sequence: Sequence,
+    /// Who spoke.
+    pub speaker: Party,
+    /// Begin of speech, milliseconds from the start of the call.
+    pub begin_ms: u32,
+    /// End of speech, milliseconds from the start of the call.
+    pub end_ms: u32,
+    /// What was said.
+    pub text: Personal<String>,
+}
+
 /// A segment found by its words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchHit {

@@ -5,10 +5,10 @@ use domain::permission::Role;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::graphql::Pushed;
-use tests::{Client, Subscription, TestDatabase, TestServer};
+use tests::{Client, Subscription};
 use uuid::Uuid;
 
-use super::{World, column, initiate, worker};
+use super::{World, column, initiate};
 
 const DASHBOARD: &str =
     "subscription ($after: String) { dashboard(after: $after) { cursor dashboard { at offered } } }";
@@ -20,15 +20,6 @@ const ROUNDS_MAX: usize = 50;
 const CALLS: usize = 8;
 
 impl World {
-    async fn with(limits: Limits) -> Self {
-        let database = TestDatabase::new().await;
-        let server = TestServer::start_with(&database, limits).await;
-        let supervisor = server.signed_in(Role::Supervisor).await;
-        let ann = worker(&server, &supervisor, "Ann", "red").await;
-        let bob = worker(&server, &supervisor, "Bob", "blue").await;
-        Self { database, server, supervisor, ann, bob }
-    }
-
     async fn calls(&self) -> Vec<Uuid> {
         join_all((0..CALLS).map(|_| self.call())).await
     }

@@ -4,6 +4,7 @@ mod boards;
 mod call;
 mod cost;
 mod descriptions;
+mod direct;
 mod events;
 mod fanout;
 mod fanout_cost;
@@ -24,6 +25,7 @@ mod streams;
 mod tokens;
 mod turns;
 
+use api::Limits;
 use domain::permission::Role;
 use serde_json::{Value, json};
 use tests::{Client, TestDatabase, TestServer};
@@ -51,8 +53,13 @@ struct Worker {
 
 impl World {
     async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    /// The same, where clients may ask for so much.
+    async fn with(limits: Limits) -> Self {
         let database = TestDatabase::new().await;
-        let server = TestServer::start(&database).await;
+        let server = TestServer::start_with(&database, limits).await;
         let supervisor = server.signed_in(Role::Supervisor).await;
         let ann = worker(&server, &supervisor, "Ann", "red").await;
         let bob = worker(&server, &supervisor, "Bob", "blue").await;

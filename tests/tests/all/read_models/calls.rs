@@ -5,7 +5,7 @@ use domain::{Personal, ShortText};
 use projections::ReadModel as _;
 use projections::models::agents::Agents;
 use projections::models::calls::{
-    self, CallFilter, CallState, CallView, Calls, LegKind, LegOutcome, RecordingState, by_ids, legs_of, page,
+    self, CallFilter, CallState, CallView, Calls, LegKind, LegOutcome, Legs, RecordingState, by_ids, legs_of, page,
 };
 use projections::models::{LegState, Scroll};
 use tests::TestDatabase;
@@ -211,11 +211,16 @@ async fn pages_and_filters() {
     };
     let cursor = |n: usize| Some((floor.at(n as f64), ids[n]));
 
-    assert_eq!(found(page(&mut connection, &all, None, 2, Scroll::Forward).await.unwrap()), [4, 3]);
-    assert_eq!(found(page(&mut connection, &all, cursor(3), 2, Scroll::Forward).await.unwrap()), [2, 1]);
-    assert_eq!(found(page(&mut connection, &all, cursor(1), 9, Scroll::Forward).await.unwrap()), [0]);
-    assert_eq!(found(page(&mut connection, &all, cursor(1), 2, Scroll::Backward).await.unwrap()), [3, 2]);
-    assert_eq!(found(page(&mut connection, &all, None, 2, Scroll::Backward).await.unwrap()), [1, 0]);
+    assert_eq!(found(page(&mut connection, &all, None, 2, Scroll::Forward, Legs::Read).await.unwrap()), [4, 3]);
+    assert_eq!(found(page(&mut connection, &all, cursor(3), 2, Scroll::Forward, Legs::Read).await.unwrap()), [2, 1]);
+    assert_eq!(found(page(&mut connection, &all, cursor(1), 9, Scroll::Forward, Legs::Read).await.unwrap()), [0]);
+    assert_eq!(found(page(&mut connection, &all, cursor(1), 2, Scroll::Backward, Legs::Read).await.unwrap()), [3, 2]);
+    assert_eq!(found(page(&mut connection, &all, None, 2, Scroll::Backward, Legs::Read).await.unwrap()), [1, 0]);
+    let without = page(&mut connection, &all, None, 9, Scroll::Forward, Legs::LeftOut).await.unwrap();
+    assert!(without.iter().all(|view| view.legs.is_empty()));
+    let with = page(&mut connection, &all, None, 9, Scroll::Forward, Legs::Read).await.unwrap();
+    let rows = |views: Vec<CallView>| views.into_iter().map(|view| view.call).collect::<Vec<_>>();
+    assert_eq!(rows(without), rows(with));
 
     let states = |states: &[CallState]| CallFilter { states: states.to_vec(), ..CallFilter::default() };
     let filters = [
@@ -236,7 +241,7 @@ async fn pages_and_filters() {
         (CallFilter { text: Some(Personal::new("22200".to_owned())), ..all.clone() }, vec![4, 3, 2, 1, 0]),
     ];
     for (filter, expected) in filters {
-        let calls = page(&mut connection, &filter, None, 10, Scroll::Forward).await.unwrap();
+        let calls = page(&mut connection, &filter, None, 10, Scroll::Forward, Legs::Read).await.unwrap();
         assert_eq!(found(calls), expected, "{filter:?}");
         let counted = calls::count(&mut connection, &filter, 10).await.unwrap();
         assert_eq!(counted, expected.len() as i64, "{filter:?}");
