@@ -116,6 +116,36 @@ impl EventStore {
         Ok(loaded)
     }
 
+    /// An aggregate as the last command of this process left it, or as it is now where nothing is kept. Others may have
+    /// appended since: what is decided on it holds only if the log takes it under its version.
+    ///
+    /// # Errors
+    /// The database does not answer, or an event can't be decoded.
+    pub async fn aggregate_as_left<A: Aggregate>(&self, id: Uuid) -> Result<Loaded<A>, LoadError> {
+        let stream = StreamName { category: A::CATEGORY, id };
+        let mut turn = self.cache().turn_now(stream);
+        let (loaded, _) = self.as_left(stream, turn.as_mut()).await?;
+        if let Some(turn) = turn {
+            turn.keep(Loaded::clone(&loaded));
+        }
+        Ok(loaded)
+    }
+
+    /// What [`Self::aggregate_as_left`] says, and whether it was read just now.
+    async fn as_left<A: Aggregate>(
+        &self,
+        stream: StreamName,
+        turn: Option<&mut Turn<'_>>,
+    ) -> Result<(Loaded<A>, bool), LoadError> {
+        // Nothing is kept of a stream that is new: that it is not there is not worth to be remembered.
+        if let Some(loaded) = turn.and_then(Turn::take).filter(|loaded: &Loaded<A>| loaded.version > 0) {
+            return Ok((loaded, false));
+        }
+        let mut loaded = Loaded::default();
+        self.catch_up(stream, &mut loaded).await?;
+        Ok((loaded, true))
+    }
+
     /// Takes in what was appended to the stream since. Events never change, so what was folded stays right.
     async fn catch_up<A: Aggregate>(&self, stream: StreamName, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
         for recorded in self.load(stream, loaded.version).await? {
@@ -158,15 +188,9 @@ impl EventStore {
     {
         let stream = StreamName { category: A::CATEGORY, id };
         let mut turn = self.cache().turn(stream).await.ok_or(ExecuteError::Append(AppendError::Overloaded))?;
-        let mut loaded: Loaded<A> = turn.take().unwrap_or_default();
-        // What was kept may be old, and nothing is kept of a stream that is new.
-        let mut current = false;
+        let (mut loaded, mut current): (Loaded<A>, bool) = self.as_left(stream, Some(&mut turn)).await?;
         let mut conflicts = 0;
         while conflicts < CONFLICT_RETRIES_MAX {
-            if loaded.version == 0 && !current {
-                self.catch_up(stream, &mut loaded).await?;
-                current = true;
-            }
             let decided = match envelope.expected.filter(|expected| *expected != loaded.version) {
                 Some(expected) => Err(ExecuteError::VersionConflict { expected, actual: loaded.version }),
                 None => loaded.state.decide(command(self.clone()).await?).map_err(ExecuteError::Refused),

@@ -21,6 +21,10 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
 
     /// Takes one event into the state. Total: history is never refused.
     fn apply(&mut self, event: &Self::Event);
+
+    /// Bytes of memory that the state takes beside its own struct, about: a cache of aggregates is bounded by it. Asked for
+    /// after each command, so it does not walk through what grows with the stream.
+    fn heap_bytes(&self) -> usize;
 }
 
 /// A rule that forbids a command, as a value for the one who gave it.

@@ -26,7 +26,7 @@ pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
 pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 
-use crate::cache::{AggregateCache, CACHED_EVENTS_MAX};
+use crate::cache::{AggregateCache, CACHED_BYTES_MAX};
 use writer::{Pending, Writer};
 
 /// Appends that may wait for a writer. One more is refused as overload.
@@ -69,7 +69,7 @@ impl EventStore {
             tracker.spawn(writer.run(shutdown.clone()));
         }
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
-        Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_EVENTS_MAX) }) })
+        Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_BYTES_MAX) }) })
     }
 
     /// Appends events to one stream, or answers with what an earlier append under the same key did.

@@ -36,6 +36,7 @@ impl<T: Send + 'static> Drop for Client<T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use std::sync::mpsc;
 

@@ -38,6 +38,15 @@ impl Agent {
         AgentFacts { registered: self.registered, available: self.is_available() }
     }
 
+    /// See [`crate::Aggregate::heap_bytes`].
+    pub(super) fn heap_bytes(&self) -> usize {
+        let reason = self.presence_reason.as_ref().map_or(0, |reason| reason.as_str().len());
+        let team = self.team.as_ref().map_or(0, |team| team.as_str().len());
+        // Nodes of a tree are half full.
+        let capability = |name: &Label| name.as_str().len() + 2 * size_of::<(Label, u8)>();
+        reason + team + self.capabilities.keys().map(capability).sum::<usize>()
+    }
+
     /// Takes one event into the state.
     pub(super) fn fold(&mut self, event: &Event) {
         match event {

@@ -32,6 +32,10 @@ impl Aggregate for Call {
     fn apply(&mut self, event: &Event) {
         self.fold(event);
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
 }
 
 #[cfg(test)]

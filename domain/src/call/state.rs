@@ -141,6 +141,13 @@ impl Call {
         }
     }
 
+    /// See [`crate::Aggregate::heap_bytes`].
+    pub(super) fn heap_bytes(&self) -> usize {
+        let muted: usize = self.legs.iter().map(|leg| leg.muted.capacity() * size_of::<Party>()).sum();
+        let queue = self.waiting_in.as_ref().map_or(0, |queue| queue.as_str().len());
+        self.legs.capacity() * size_of::<Leg>() + muted + queue
+    }
+
     /// Takes one event into the state.
     pub(super) fn fold(&mut self, event: &Event) {
         match event {

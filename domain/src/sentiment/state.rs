@@ -21,6 +21,16 @@ impl Sentiment {
         scored.is_some_and(|segments| segments.contains(&segment))
     }
 
+    /// See [`crate::Aggregate::heap_bytes`].
+    pub(super) fn heap_bytes(&self) -> usize {
+        let scored = self.scored.iter().map(|((model, version), segments)| {
+            let names = model.as_str().len() + version.as_str().len();
+            // Nodes of a tree are half full.
+            names + 2 * size_of::<((Label, Label), BTreeSet<Sequence>)>() + 2 * size_of::<Sequence>() * segments.len()
+        });
+        scored.sum()
+    }
+
     /// Takes one event into the state.
     pub(super) fn fold(&mut self, event: &Event) {
         match event {

@@ -28,6 +28,10 @@ impl Aggregate for Transcript {
     fn apply(&mut self, event: &Event) {
         self.fold(event);
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
 }
 
 #[cfg(test)]

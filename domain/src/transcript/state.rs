@@ -18,11 +18,14 @@ pub struct SegmentFacts {
     pub end_ms: u32,
 }
 
+/// What a superseded segment takes in a tree whose nodes are half full.
+const BYTES_OF_SUPERSEDED: usize = 4 * size_of::<Sequence>();
+
 /// A transcript, as far as its rules need it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transcript {
-    /// Every segment ever stored, superseded ones too.
-    segments: BTreeMap<Sequence, SegmentFacts>,
+    /// Every segment ever stored, superseded ones too, in the order of their numbers.
+    segments: Vec<SegmentFacts>,
     /// For a superseded segment, the one that took its place.
     superseded_by: BTreeMap<Sequence, Sequence>,
 }
@@ -31,13 +34,13 @@ impl Transcript {
     /// What is known of a segment, superseded or not; `None`: there is no such segment.
     #[must_use]
     pub fn segment(&self, sequence: Sequence) -> Option<SegmentFacts> {
-        self.segments.get(&sequence).copied()
+        self.index_of(sequence).ok().map(|index| self.segments[index])
     }
 
     /// The number of the last segment; 0: there is none yet.
     #[must_use]
     pub fn last_sequence(&self) -> Sequence {
-        self.segments.last_key_value().map_or(0, |(sequence, _)| *sequence)
+        self.segments.last().map_or(0, |segment| segment.sequence)
     }
 
     /// The newest of a segment's line of corrections: the segment itself when it was never superseded.
@@ -51,7 +54,25 @@ impl Transcript {
 
     fn keep(&mut self, segment: &Segment) {
         let Segment { sequence, speaker, begin_ms, end_ms, .. } = *segment;
-        self.segments.insert(sequence, SegmentFacts { sequence, speaker, begin_ms, end_ms });
+        let facts = SegmentFacts { sequence, speaker, begin_ms, end_ms };
+        // Numbers are given out one after another, so this is nearly always the end.
+        match self.index_of(sequence) {
+            Ok(index) => self.segments[index] = facts,
+            Err(index) => self.segments.insert(index, facts),
+        }
+    }
+
+    /// Where a segment is, or where it would have to be.
+    fn index_of(&self, sequence: Sequence) -> Result<usize, usize> {
+        match self.segments.last() {
+            Some(last) if last.sequence >= sequence => self.segments.binary_search_by_key(&sequence, |s| s.sequence),
+            _ => Err(self.segments.len()),
+        }
+    }
+
+    /// See [`crate::Aggregate::heap_bytes`].
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.segments.capacity() * size_of::<SegmentFacts>() + self.superseded_by.len() * BYTES_OF_SUPERSEDED
     }
 
     /// Takes one event into the state.

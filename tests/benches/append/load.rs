@@ -89,7 +89,15 @@ pub struct World {
     tracker: TaskTracker,
     shutdown: CancellationToken,
     /// Streams that the writers append to, with their versions.
-    streams: Vec<(StreamName, Version)>,
+    appended: Streams,
+    /// Streams that they give commands to. The program appends to no stream past the commands, which would only read after.
+    executed: Streams,
+}
+
+type Streams = Vec<(StreamName, Version)>;
+
+fn streams() -> Streams {
+    (0..STREAMS).map(|_| (stream(), 0)).collect()
 }
 
 impl World {
@@ -102,21 +110,20 @@ impl World {
     pub async fn on(database: TestDatabase) -> Self {
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let store = EventStore::start(database.pool.clone(), &tracker, shutdown.clone()).await.unwrap();
-        let streams = (0..STREAMS).map(|_| (stream(), 0)).collect();
-        Self { database, store, tracker, shutdown, streams }
+        Self { database, store, tracker, shutdown, appended: streams(), executed: streams() }
     }
 
     /// Goes on with streams that are not there yet.
     pub fn fresh_streams(&mut self) {
-        self.streams = (0..STREAMS).map(|_| (stream(), 0)).collect();
+        (self.appended, self.executed) = (streams(), streams());
     }
 
     /// Single-event appends a second by many writers, each waiting for its answer, with expected version and key.
     pub async fn appends(&mut self, way: Way, lasts: Duration) -> f64 {
         let count = Arc::new(AtomicU64::new(0));
         // Each writer has streams of its own, so that versions are known without asking.
-        let mut shares: Vec<Vec<(StreamName, Version)>> = vec![Vec::new(); WRITERS];
-        for (index, stream) in self.streams.drain(..).enumerate() {
+        let mut shares = vec![Streams::new(); WRITERS];
+        for (index, stream) in self.streams(way).drain(..).enumerate() {
             shares[index % WRITERS].push(stream);
         }
         let began = Instant::now();
@@ -139,9 +146,16 @@ impl World {
             })
             .collect();
         for writer in writers {
-            self.streams.extend(writer.await.unwrap());
+            self.streams(way).extend(writer.await.unwrap());
         }
         rate(count.load(Ordering::Relaxed), u64::try_from(began.elapsed().as_micros()).unwrap())
+    }
+
+    fn streams(&mut self, way: Way) -> &mut Streams {
+        match way {
+            Way::Append => &mut self.appended,
+            Way::Execute => &mut self.executed,
+        }
     }
 
     /// Median time of one append by one writer, in microseconds.

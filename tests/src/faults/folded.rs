@@ -1,5 +1,7 @@
 //! Read models folded anew: the same log in an empty database, by projectors that nothing disturbs.
 
+use std::time::Duration;
+
 use chrono_tz::Tz;
 use domain::Position;
 use futures_util::StreamExt;
@@ -9,10 +11,11 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::cluster::CATCH_UP_WITHIN;
 use super::postgres::Postgres;
 use crate::history::View;
 
+/// How long a whole log may take to be folded anew, at the end of a long run too.
+const FOLDED_WITHIN: Duration = Duration::from_secs(600);
 /// Connections of the projectors.
 const CONNECTIONS: u32 = 10;
 const NAME: &str = "folded";
@@ -59,7 +62,7 @@ async fn fold(pool: &PgPool, head: Position) {
     let (mut positions, count) = (progress.watch(), models.len());
     tracker.spawn(projections::run(pool.clone(), tail.expect("the log"), models, progress, shutdown.clone()));
     let folded = positions.wait_for(|all| all.len() == count && all.values().all(|at| *at == head));
-    drop(tokio::time::timeout(CATCH_UP_WITHIN, folded).await.expect("the fold takes too long").expect("projectors"));
+    drop(tokio::time::timeout(FOLDED_WITHIN, folded).await.expect("the fold takes too long").expect("projectors"));
     shutdown.cancel();
     tracker.close();
     tracker.wait().await;

@@ -2,6 +2,7 @@
 //! killed at any point: what it answers must be true of the log, for every seed.
 //!
 //! `VOICE_SIMULATION_SEED=N cargo test -p commands simulation` runs one seed again.
+#![allow(clippy::expect_used, reason = "tests")]
 
 mod client;
 mod store;
