@@ -37,9 +37,12 @@ async fn commits_that_the_disk_forgets_are_seen_and_named() {
         broken.unwrap_or_else(|| panic!("{invariant:?} is not broken: {violations:?}")).position
     };
     // Everything after the image was published and seen, and what a writer was told of is lost to the writer.
-    for invariant in [Invariant::I6TopicIsTheLog, Invariant::I8CheckpointsMoveOn, Invariant::I9SubscribersMissNothing] {
+    for invariant in [Invariant::I6TopicIsTheLog, Invariant::I9SubscribersMissNothing] {
         assert!(first(invariant).is_some_and(|position| position > kept.head), "{invariant:?}: {violations:?}");
     }
+    // Checkpoints were beyond what is left; the observer may see them go back as well, to where they were.
+    let beyond = violations.iter().filter(|violation| violation.invariant == Invariant::I8CheckpointsMoveOn);
+    assert!(beyond.filter_map(|violation| violation.position).any(|position| position > kept.head), "{violations:?}");
     let lost = first(Invariant::I1AcknowledgedIsKept).unwrap_or(0);
     assert!(lost > kept.head && lost <= kept.head + 4, "the first one lost is {lost}: {violations:?}");
     // It is not the rest of the log that broke.
