@@ -227,9 +227,9 @@ pub(super) fn too_many_streams(media: Media, endpoint: &Endpoint) -> Response {
 /// Says that something can't be done now, or that the machinery failed.
 pub(super) fn failed(media: Media, error: async_graphql::Error) -> Response {
     let answer = Answer::rejected(error);
-    let away = matches!(&answer, Answer::Rejected(rejection) if matches!(rejection.fault, Fault::Unavailable(_)));
-    let status = if away { admission::STATUS } else { StatusCode::INTERNAL_SERVER_ERROR };
     let fault = if let Answer::Rejected(rejection) = &answer { rejection.fault } else { Fault::Internal };
+    let away = matches!(fault, Fault::Unavailable(_));
+    let status = if away { admission::STATUS } else { StatusCode::INTERNAL_SERVER_ERROR };
     let mut response = respond(media, status, answer);
     hint(&mut response, fault);
     response
