@@ -17,7 +17,6 @@ mod migrations;
 pub mod relay;
 mod secrets;
 #[cfg(test)]
-#[path = "../../tests/simulation/world.rs"]
 mod simulation;
 mod users;
 

@@ -35,6 +35,8 @@ pub mod projector;
 mod read_model;
 pub mod rebuild;
 pub mod replay;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
+use super::luck::lock;
+
 /// Tasks of one process end and rest together.
 pub(crate) type Process = u64;
 /// The process of what is never killed: servers, and the test itself.
 pub(crate) const OUTSIDE: Process = 0;
 
-/// Seeds of a run, unless `VOICE_SIMULATION_SEEDS` says another number.
-const SEEDS: u64 = 2_500;
 /// More turns, and the simulation goes round in circles.
 const TURNS_MAX: u64 = 1_000_000;
 
@@ -57,10 +57,6 @@ impl Wake for Ready {
             state.ready.push(self.task);
         }
     }
-}
-
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl World {
@@ -144,12 +140,12 @@ impl World {
         let slot = Arc::clone(&done);
         self.spawn(OUTSIDE, async move {
             let value = work.await;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            *lock(&slot) = Some(value);
         });
         let mut tasks: BTreeMap<u64, (Process, Task)> = BTreeMap::new();
         for _ in 0..TURNS_MAX {
             self.turn(&mut tasks);
-            if let Some(value) = done.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(value) = lock(&done).take() {
                 // Tasks hold the world, and the world would hold them.
                 self.end(tasks);
                 return value;
@@ -255,29 +251,4 @@ impl Drop for Sleep {
             lock(&self.world.shared).timers.remove(&timer);
         }
     }
-}
-
-fn asked(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok())
-}
-
-/// Runs a simulation for every seed, or for the one that `VOICE_SIMULATION_SEED` names.
-///
-/// # Panics
-/// A seed shows a fault; its number is in the message.
-pub(crate) fn for_each_seed(simulate: impl Fn(u64) -> Result<(), String>) {
-    let count = asked("VOICE_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let seeds = asked("VOICE_SIMULATION_SEED").map_or(0..count, |seed| seed..seed + 1);
-    for seed in seeds {
-        let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| simulate(seed)));
-        let shown = shown.unwrap_or_else(|_| Err("it panicked, see above".to_owned()));
-        if let Err(fault) = shown {
-            panic!("{fault}\nRun this seed again with VOICE_SIMULATION_SEED={seed}");
-        }
-    }
-}
-
-/// Whether a simulation with a planted fault shows it within the seeds of a run. Answers the first seed and what it says.
-pub(crate) fn first_fault(simulate: impl Fn(u64) -> Result<(), String>) -> Option<(u64, String)> {
-    (0..SEEDS).find_map(|seed| simulate(seed).err().map(|fault| (seed, fault)))
 }

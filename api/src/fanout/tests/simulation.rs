@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 use futures_util::FutureExt;
 
 use super::*;
+use seeds::{first_fault, for_each_seed};
 
-/// Runs of the test.
-const SEEDS: u64 = 2_500;
+#[path = "../../../../tests/simulation/seeds.rs"]
+mod seeds;
+
 const ROUNDS: u64 = 120;
 const WATCHERS: u64 = 4;
 /// So small that it is full at times.
@@ -163,15 +165,12 @@ fn simulated(seed: u64, planted: Planted) -> Result<(), String> {
 
 #[test]
 fn everybody_gets_everything_in_order_or_comes_back_for_it() {
-    let given = std::env::var("VOICE_SIMULATION_SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in given.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
-        assert_eq!(simulated(seed, Planted::Nothing), Ok(()), "VOICE_SIMULATION_SEED={seed}");
-    }
+    for_each_seed(|seed| simulated(seed, Planted::Nothing));
 }
 
 #[test]
 fn a_hub_that_skips_is_noticed() {
     for planted in [Planted::SkipsWhenFull, Planted::ResumesAtHead] {
-        assert!((0..SEEDS).any(|seed| simulated(seed, planted).is_err()), "{planted:?} was not noticed");
+        assert!(first_fault(|seed| simulated(seed, planted)).is_some(), "{planted:?} was not noticed");
     }
 }

@@ -1,6 +1,6 @@
 //! Those who append in a simulation: one after the other, or a few in a row without waiting.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::writer::Pending;
 use super::super::{Append, AppendError, Appended, Expected, NewEvent};
 use super::{Nodes, POISON, queue_of};
+use crate::simulation::lock;
 
 const STREAMS: u128 = 3;
 const APPENDS: u64 = 12;
@@ -113,8 +114,9 @@ impl Client {
         for sent in sent {
             given.push((sent.append.clone(), self.wait(sent).await));
         }
-        let answered = given.into_iter().map(|(append, given)| self.note(&append, given, Some(train)));
-        drop(answered.collect::<Vec<_>>());
+        for (append, given) in given {
+            self.note(&append, given, Some(train));
+        }
     }
 
     /// Something new, without waiting for the answer.
@@ -184,6 +186,6 @@ impl Client {
         }
         let answered =
             Answered { key: append.key.clone(), stream: append.stream, events: append.events.len(), given, train };
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answered);
+        lock(&self.answers).push(answered);
     }
 }

@@ -7,7 +7,7 @@
 mod client;
 mod store;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -17,11 +17,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::writer::{Pending, Writer};
+use crate::simulation::{first_fault, for_each_seed, lock, on_a_clock_of_its_own};
 use client::{Answers, Client, Given};
 use store::{Planted, Store};
 
-/// Runs of the test.
-const SEEDS: u64 = 3_000;
 /// In simulated time. Nothing takes longer than a writer that looks for an outcome, a few times in a row.
 const ENDS_WITHIN: Duration = Duration::from_secs(3_600);
 /// Keys of appends that the server refuses.
@@ -52,7 +51,7 @@ impl Node {
 type Nodes = Arc<Mutex<Vec<Node>>>;
 
 fn queue_of(nodes: &Nodes, number: usize) -> mpsc::Sender<Pending> {
-    nodes.lock().unwrap_or_else(PoisonError::into_inner)[number % NODES].queue.clone()
+    lock(nodes)[number % NODES].queue.clone()
 }
 
 /// One run: what is not as it must be.
@@ -68,7 +67,7 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
         .collect();
     for _ in 0..luck.random_range(0..4) {
         tokio::time::sleep(Duration::from_millis(luck.random_range(0..800))).await;
-        let mut nodes = nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = lock(&nodes);
         let killed = luck.random_range(0..NODES);
         nodes[killed].task.abort();
         nodes[killed] = Node::start(&store);
@@ -79,7 +78,7 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
         client.await.expect("a client ends");
     }
     let mut faults = end(&store, &nodes, luck.random(), &answers).await;
-    faults.extend(judge(&store, &answers.lock().unwrap_or_else(PoisonError::into_inner)));
+    faults.extend(judge(&store, &lock(&answers)));
     faults
 }
 
@@ -88,7 +87,7 @@ async fn end(store: &Store, nodes: &Nodes, seed: u64, answers: &Answers) -> Vec<
     let mut faults = Vec::new();
     let mut last = Client::new(CLIENTS, seed, Arc::clone(nodes), Arc::clone(answers));
     let queued: Vec<_> = (0..QUEUE_LENGTH).map(|_| last.send(0)).collect();
-    let ending: Vec<Node> = std::mem::take(&mut *nodes.lock().unwrap_or_else(PoisonError::into_inner));
+    let ending: Vec<Node> = std::mem::take(&mut *lock(nodes));
     for node in ending {
         node.shutdown.cancel();
         if node.task.await.is_err() {
@@ -146,9 +145,8 @@ fn judge(store: &Store, answers: &[client::Answered]) -> Vec<String> {
     faults
 }
 
-fn simulated(seed: u64, planted: Planted) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
+fn simulated(seed: u64, planted: Planted) -> Result<(), String> {
+    on_a_clock_of_its_own(async {
         let ended = tokio::time::timeout(ENDS_WITHIN, run(seed, planted)).await;
         ended.unwrap_or_else(|_| vec!["somebody waits for ever".to_owned()])
     })
@@ -156,18 +154,13 @@ fn simulated(seed: u64, planted: Planted) -> Vec<String> {
 
 #[test]
 fn what_a_writer_answers_is_true_whatever_breaks() {
-    let given = std::env::var("VOICE_SIMULATION_SEED").ok().map(|seed| seed.parse().expect("a number"));
-    for seed in given.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
-        let faults = simulated(seed, Planted::Nothing);
-        assert!(faults.is_empty(), "VOICE_SIMULATION_SEED={seed}: {faults:#?}");
-    }
+    for_each_seed(|seed| simulated(seed, Planted::Nothing));
 }
 
 #[test]
 fn a_server_that_forgets_or_doubles_is_noticed() {
     for planted in [Planted::ForgetsCommits, Planted::IgnoresKeys] {
-        let noticed = (0..SEEDS).find(|seed| !simulated(*seed, planted).is_empty());
-        assert!(noticed.is_some(), "{planted:?} was not noticed");
+        assert!(first_fault(|seed| simulated(seed, planted)).is_some(), "{planted:?} was not noticed");
     }
 }
 
@@ -189,7 +182,7 @@ async fn those_who_go_on_asking_do_not_put_the_end_off() {
     });
     let asking: Vec<_> = asking.collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let first = nodes.lock().unwrap_or_else(PoisonError::into_inner)[0].shutdown.clone();
+    let first = lock(&nodes)[0].shutdown.clone();
     first.cancel();
     for ended in asking {
         let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;

@@ -1,12 +1,9 @@
 //! A simulated PostgreSQL, and the line to it: whatever is sent may be lost, late, refused, or done and not answered.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use domain::{Position, StreamName, Version};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tokio::sync::oneshot;
 
 use super::super::log::Log;
@@ -14,6 +11,7 @@ use super::super::outcome::Failure;
 use super::super::statement::Verdict;
 use super::super::writer::Pending;
 use super::super::{BATCH_APPENDS_MAX, Expected, KeyRecord};
+use crate::simulation::{Luck, broken, lock};
 
 /// Positions of one partition, so that a log soon outruns it.
 const PARTITION: Position = 16;
@@ -65,51 +63,23 @@ struct Sent {
 #[derive(Clone)]
 pub(super) struct Store {
     state: Arc<Mutex<State>>,
-    luck: Arc<Mutex<StdRng>>,
-    /// How many messages in a hundred come to harm.
-    harm: Arc<Mutex<u32>>,
+    luck: Luck,
     planted: Planted,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn broken() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())
 }
 
 impl Store {
     pub(super) fn new(seed: u64, harm: u32, planted: Planted) -> Self {
-        let (state, luck) = (State { partitions: 1, ..State::default() }, StdRng::seed_from_u64(seed));
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            luck: Arc::new(Mutex::new(luck)),
-            harm: Arc::new(Mutex::new(harm)),
-            planted,
-        }
+        let state = State { partitions: 1, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), luck: Luck::new(seed, harm), planted }
     }
 
     /// From now on nothing breaks any more.
     pub(super) fn heal(&self) {
-        *lock(&self.harm) = 0;
+        self.luck.heal();
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-
-    fn chance(&self, in_hundred: u32) -> bool {
-        lock(&self.luck).random_range(0..100) < in_hundred
-    }
-
-    fn harmed(&self) -> bool {
-        let harm = *lock(&self.harm);
-        self.chance(harm)
-    }
-
-    fn within(&self, longest_ms: u64) -> Duration {
-        Duration::from_millis(lock(&self.luck).random_range(0..=longest_ms))
     }
 
     /// One transaction, whose effect is there at once or not at all.
@@ -122,7 +92,7 @@ impl Store {
         if Position::try_from(most).unwrap_or(Position::MAX) > state.partitions * PARTITION {
             return Err(Failure::PartitionMissing(sqlx::Error::Protocol("no partition".to_owned())));
         }
-        let forgets = self.planted == Planted::ForgetsCommits && self.chance(2);
+        let forgets = self.planted == Planted::ForgetsCommits && self.luck.chance(2);
         let before = forgets.then(|| (state.events.clone(), state.keys.clone(), state.heads.clone()));
         let verdicts = batch.iter().map(|sent| state.apply(sent, self.planted)).collect();
         if let Some((events, keys, heads)) = before {
@@ -179,12 +149,13 @@ impl Log for Store {
         };
         let batch: Vec<Sent> = batch.iter().map(sent).collect();
         self.state().inspect(&batch);
-        if self.harmed() {
-            tokio::time::sleep(self.within(WAY_MAX_MS)).await;
+        if self.luck.harmed() {
+            tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
             return Err(Failure::Retry(broken()));
         }
-        let (lost, unanswered, late) = (self.harmed(), self.harmed(), self.harmed());
-        let (there, back, later) = (self.within(WAY_MAX_MS), self.within(WAY_MAX_MS), self.within(LATE_MAX_MS));
+        let (lost, unanswered, late) = (self.luck.harmed(), self.luck.harmed(), self.luck.harmed());
+        let (there, back, later) =
+            (self.luck.within(WAY_MAX_MS), self.luck.within(WAY_MAX_MS), self.luck.within(LATE_MAX_MS));
         if lost {
             tokio::time::sleep(there).await;
             return Err(Failure::Unknown(broken()));
@@ -211,8 +182,8 @@ impl Log for Store {
     }
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
-        tokio::time::sleep(self.within(WAY_MAX_MS)).await;
-        if self.harmed() {
+        tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
+        if self.luck.harmed() {
             return Err(broken());
         }
         let state = self.state();
@@ -220,8 +191,8 @@ impl Log for Store {
     }
 
     async fn make_room(&self, _batch: &[Pending]) -> Result<(), sqlx::Error> {
-        tokio::time::sleep(self.within(WAY_MAX_MS)).await;
-        if self.harmed() {
+        tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
+        if self.luck.harmed() {
             return Err(broken());
         }
         self.state().partitions += 1;

@@ -2,13 +2,10 @@
 //! projector commits is looked at before it is taken.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use domain::{Position, Recorded};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -17,12 +14,13 @@ use crate::log::LogError;
 use crate::projector::Stop;
 use crate::projector::surroundings::{Events, Place, View};
 use crate::read_model::Change;
+use crate::simulation::{Luck, broken, lock};
 
 pub(super) const NAME: &str = "simulated";
 /// Longest time for one way of a message.
 const WAY_MAX_MS: u64 = 40;
-/// What a table refuses.
-pub(super) const REFUSED: &str = "agent.signed_out";
+/// The type of events that can be read.
+pub(super) const READABLE: &str = "agent.signed_out";
 
 /// What the simulated server does that no server may do, so that the checks can be seen to notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,48 +53,27 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct Database {
     state: Arc<Mutex<State>>,
-    luck: Arc<Mutex<StdRng>>,
-    /// How many messages in a hundred come to harm.
-    harm: Arc<Mutex<u32>>,
+    luck: Luck,
     pub(super) head: watch::Sender<Position>,
     planted: Planted,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn broken() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())
-}
-
 impl Database {
     pub(super) fn new(seed: u64, harm: u32, planted: Planted) -> Self {
-        let luck = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        Self { state: Arc::default(), luck, harm: Arc::new(Mutex::new(harm)), head: watch::Sender::new(0), planted }
+        Self { state: Arc::default(), luck: Luck::new(seed, harm), head: watch::Sender::new(0), planted }
     }
 
     pub(super) fn heal(&self) {
-        *lock(&self.harm) = 0;
+        self.luck.heal();
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    fn chance(&self, in_hundred: u32) -> bool {
-        lock(&self.luck).random_range(0..100) < in_hundred
-    }
-
-    fn harmed(&self) -> bool {
-        let harm = *lock(&self.harm);
-        self.chance(harm)
-    }
-
     async fn way(&self) -> Result<(), sqlx::Error> {
-        let way = Duration::from_millis(lock(&self.luck).random_range(0..=WAY_MAX_MS));
-        tokio::time::sleep(way).await;
-        if self.harmed() { Err(broken()) } else { Ok(()) }
+        tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
+        if self.luck.harmed() { Err(broken()) } else { Ok(()) }
     }
 
     pub(super) fn append(&self, event: Recorded) {
@@ -133,12 +110,12 @@ impl Database {
         }
         state.inspect(position, batch);
         let (loses, keeps) = (self.planted == Planted::LosesRows, self.planted == Planted::KeepsRows);
-        if !(loses && self.chance(5)) {
+        if !(loses && self.luck.chance(5)) {
             for (at, key) in &batch.decoded {
                 state.rows.entry(*key).or_default().push(*at);
             }
         }
-        if keeps && self.chance(5) {
+        if keeps && self.luck.chance(5) {
             return Err(Failure::Machinery(broken()));
         }
         state.parked.extend(batch.parked.iter().copied());
@@ -148,7 +125,7 @@ impl Database {
 }
 
 fn is_decodable(log: &[Arc<Recorded>], position: Position) -> bool {
-    usize::try_from(position - 1).ok().and_then(|at| log.get(at)).is_some_and(|event| event.event_type == REFUSED)
+    usize::try_from(position - 1).ok().and_then(|at| log.get(at)).is_some_and(|event| event.event_type == READABLE)
 }
 
 /// What is sent of a batch.
