@@ -99,7 +99,8 @@ pub enum AppendError {
         /// How many there may be.
         count_max: usize,
     },
-    /// The database refused it; nothing was done.
+    /// The database refused it; nothing was done by this try, but an earlier one under the same key, whose outcome is not
+    /// known, may have been applied.
     #[error("the database refused the append")]
     Refused(#[source] sqlx::Error),
 }

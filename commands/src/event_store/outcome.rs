@@ -9,7 +9,7 @@ use super::writer::Pending;
 
 /// What a database error says about the batch it ended.
 pub(super) enum Failure {
-    /// Rolled back, and it would be again.
+    /// Rolled back.
     Refused(sqlx::Error),
     /// Rolled back because the partition of the next positions does not exist yet.
     PartitionMissing(sqlx::Error),
@@ -34,6 +34,14 @@ impl Failure {
             _ => Self::Refused(error),
         }
     }
+}
+
+/// Whether a refusal lies in what was sent, so that every other try was or will be refused, too: PostgreSQL's classes of
+/// codes for data exceptions and for violated constraints. Others may have passing reasons, such as a server that is
+/// read-only since it became a replica.
+pub(super) fn lies_in_the_data(refusal: &sqlx::Error) -> bool {
+    let code = refusal.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// An error with the same text, for a second owner.

@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Position;
+use domain::{Position, Version};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::log::Log;
 use super::outcome::{self, Failure};
 use super::statement::Verdict;
-use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
+use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX, Expected, KeyRecord};
 
 /// How long an append whose outcome is not known is looked up and tried again.
-const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
 /// Pause between two tries while the database is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -116,26 +116,32 @@ impl<L: Log> Writer<L> {
         batch
     }
 
-    async fn append(&mut self, mut batch: Vec<Pending>) {
-        let mut deadline = Instant::now() + RESOLVE_WITHIN;
+    async fn append(&mut self, batch: Vec<Pending>) {
+        self.append_until(Instant::now() + RESOLVE_WITHIN, false, batch).await;
+    }
+
+    /// `doubtful`: an earlier try may still be committed by a backend that nobody is connected to any more.
+    async fn append_until(&mut self, mut deadline: Instant, mut doubtful: bool, mut batch: Vec<Pending>) {
         loop {
             let failure = match self.log.append(&batch).await {
                 Ok(verdicts) => return self.answer(batch, verdicts),
                 Err(failure) => failure,
             };
             match failure {
-                Failure::Refused(error) if batch.len() == 1 => {
+                // One of the batch is at fault and took the others down with it: each on its own finds out which.
+                Failure::Refused(error) if batch.len() > 1 => {
+                    tracing::warn!(appends = batch.len(), %error, "a batch was refused; appending one by one");
+                    return self.append_one_by_one(deadline, doubtful, batch).await;
+                }
+                // Nothing was done by this try, but perhaps by the one before.
+                Failure::Refused(error) if doubtful && !outcome::lies_in_the_data(&error) => {
+                    tracing::warn!(%error, "an append was refused after a try whose outcome is not known");
+                    batch = self.resolve(batch).await;
+                }
+                Failure::Refused(error) => {
                     return batch
                         .into_iter()
                         .for_each(|p| drop(p.reply.send(Err(AppendError::Refused(outcome::again(&error))))));
-                }
-                // One of the batch is at fault and took the others down with it: each on its own finds out which.
-                Failure::Refused(error) => {
-                    tracing::warn!(appends = batch.len(), %error, "a batch was refused; appending one by one");
-                    for pending in batch {
-                        Box::pin(self.append(vec![pending])).await;
-                    }
-                    return;
                 }
                 Failure::PartitionMissing(error) => {
                     tracing::warn!(%error, "the log outran its partitions; making the next one");
@@ -150,6 +156,7 @@ impl<L: Log> Writer<L> {
                 }
                 Failure::Unknown(error) => {
                     tracing::warn!(%error, appends = batch.len(), "connection lost during an append; looking up keys");
+                    doubtful = true;
                     batch = self.resolve(batch).await;
                 }
             }
@@ -157,9 +164,20 @@ impl<L: Log> Writer<L> {
                 return;
             }
             if Instant::now() >= deadline {
-                return batch.into_iter().for_each(|p| drop(p.reply.send(Err(AppendError::OutcomeUnknown))));
+                return give_up(batch);
             }
             tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// All of them within the time of their batch: those whose turn does not come are not tried again.
+    async fn append_one_by_one(&mut self, deadline: Instant, doubtful: bool, batch: Vec<Pending>) {
+        for pending in batch {
+            if Instant::now() >= deadline {
+                give_up(vec![pending]);
+            } else {
+                Box::pin(self.append_until(deadline, doubtful, vec![pending])).await;
+            }
         }
     }
 
@@ -175,9 +193,9 @@ impl<L: Log> Writer<L> {
             match found.iter().find(|record| record.key == pending.append.key) {
                 Some(record) => {
                     self.moved_to(record.position);
-                    // Applied by this very append, not by an earlier one.
                     let (version, position) = (record.version, record.position);
-                    drop(pending.reply.send(Ok(Appended { version, position, already_applied: false })));
+                    let already_applied = !may_be_by(&pending.append, record);
+                    drop(pending.reply.send(Ok(Appended { version, position, already_applied })));
                 }
                 None => rest.push(pending),
             }
@@ -213,4 +231,18 @@ impl<L: Log> Writer<L> {
             moved
         });
     }
+}
+
+fn give_up(batch: Vec<Pending>) {
+    batch.into_iter().for_each(|p| drop(p.reply.send(Err(AppendError::OutcomeUnknown))));
+}
+
+/// Whether a key may have been written by this append, and not by an earlier one under the same key.
+fn may_be_by(append: &Append, record: &KeyRecord) -> bool {
+    let events = Version::try_from(append.events.len()).unwrap_or(Version::MAX);
+    let as_expected = match append.expected {
+        Expected::Any => true,
+        Expected::Exact(version) => record.version == version + events,
+    };
+    append.stream == record.stream && as_expected
 }

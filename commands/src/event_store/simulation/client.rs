@@ -125,7 +125,7 @@ impl Client {
         self.give(append, node, None)
     }
 
-    fn append(&mut self, stream: Option<u128>) -> Append {
+    pub(super) fn append(&mut self, stream: Option<u128>) -> Append {
         self.made += 1;
         let chosen = stream.unwrap_or_else(|| self.luck.random_range(0..STREAMS));
         let known = self.versions[usize::try_from(chosen).unwrap_or(0)];

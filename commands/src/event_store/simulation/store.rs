@@ -18,7 +18,7 @@ const PARTITION: Position = 16;
 /// Longest time for one way of a message.
 const WAY_MAX_MS: u64 = 40;
 /// Longest time that a backend nobody is connected to any more still takes to commit.
-const LATE_MAX_MS: u64 = 2_000;
+pub(super) const LATE_MAX_MS: u64 = 2_000;
 
 /// What the simulated server does that no server may do, so that the checks can be seen to notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,10 @@ impl Store {
 
     /// One transaction, whose effect is there at once or not at all.
     fn commit(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
+        // For a reason that passes, such as a server that has just become a replica.
+        if self.luck.harmed() {
+            return Err(Failure::Refused(sqlx::Error::Protocol("read-only".to_owned())));
+        }
         let mut state = self.state();
         if batch.iter().any(|sent| sent.key.starts_with(super::POISON)) {
             return Err(Failure::Refused(sqlx::Error::Protocol("poison".to_owned())));
