@@ -2,7 +2,7 @@
 //!
 //! `DATABASE_URL=... cargo bench -p tests --bench append` prints a Markdown table: medians of several runs, ratios to the
 //! ceiling measured in turns with them. Figures differ from machine to machine; ratios are what counts. `-- --quick` only
-//! shows that it works.
+//! shows that it works, and `-- --only=NAME` measures one part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a benchmark")]
 #![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
@@ -22,21 +22,34 @@ use std::time::Duration;
 use growth::Filled;
 use load::{STREAMS, WRITERS, Way, World};
 use raw::{ROWS, Raw};
-use support::Extent;
 use support::statistics::{median, percentile, ratio};
 use support::table::{Row, Target, print};
+use support::{Extent, wanted};
 
 fn main() {
     support::run(measure);
 }
 
 async fn measure(extent: Extent) {
-    let mut rows = many(extent).await;
-    rows.extend(lone(extent).await);
-    rows.extend(growing(extent).await);
-    rows.extend(aggregate::rows(extent).await);
-    rows.extend(relayed::rows(extent).await);
-    under_load(extent).await;
+    let mut rows = Vec::new();
+    if wanted("many") {
+        rows.extend(many(extent).await);
+    }
+    if wanted("lone") {
+        rows.extend(lone(extent).await);
+    }
+    if wanted("growth") {
+        rows.extend(growing(extent).await);
+    }
+    if wanted("aggregate") {
+        rows.extend(aggregate::rows(extent).await);
+    }
+    if wanted("relayed") {
+        rows.extend(relayed::rows(extent).await);
+    }
+    if wanted("load") {
+        under_load(extent).await;
+    }
     print(&rows);
 }
 

@@ -65,6 +65,12 @@ pub fn run(benchmark: impl AsyncFnOnce(Extent)) {
     }
 }
 
+/// Whether this part is to be measured: all are, unless `--only=NAME` names one.
+pub fn wanted(part: &str) -> bool {
+    let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
+    only.is_none_or(|only| only == part)
+}
+
 /// Microseconds on a clock that all processes of this machine share.
 ///
 /// # Panics

@@ -17,16 +17,14 @@ mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::Extent;
 use support::table::print;
+use support::{Extent, wanted};
 
 fn main() {
     support::run(measure);
 }
 
 async fn measure(extent: Extent) {
-    let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
-    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let mut rows = Vec::new();
     if wanted("replay") {
         rows.extend(replay::measure(extent).await);
