@@ -4,13 +4,28 @@ use sqlx::{PgConnection, PgPool};
 
 use super::KeyRecord;
 use super::outcome::{self, Failure};
-use super::statement::{self, Verdict};
-use super::writer::Pending;
+use super::queue::Pending;
+use super::statement::{self, Transaction, Verdict};
 
 /// What a writer appends to.
 pub(super) trait Log: Send {
+    /// A connection whose transaction is to be committed, or has been.
+    type Line: Send + 'static;
+
     /// Appends a batch in one transaction, with a verdict for each append, in order. No stream and no key is in it twice.
     fn append(&mut self, batch: &[Pending]) -> impl Future<Output = Result<Vec<Verdict>, Failure>> + Send;
+
+    /// The same up to the commit. The verdicts hold once it is committed; a failure has done nothing.
+    fn write(&mut self, batch: &[Pending]) -> impl Future<Output = Result<(Vec<Verdict>, Self::Line), Failure>> + Send;
+
+    /// Commits what was written. `more`: something else is to be written soon.
+    fn commit(line: Self::Line, more: bool) -> impl Future<Output = Result<Self::Line, Failure>> + Send + 'static;
+
+    /// Takes back a line whose transaction was committed.
+    fn take_back(&mut self, line: Self::Line);
+
+    /// Leaves no transaction open: nothing is to be written for now.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send;
 
     /// What was appended under some keys; those never applied are missing from the answer.
     fn find_keys(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<KeyRecord>, sqlx::Error>> + Send;
@@ -19,45 +34,98 @@ pub(super) trait Log: Send {
     fn make_room(&self, batch: &[Pending]) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
-/// The log in PostgreSQL, with one connection that appends.
+/// The log in PostgreSQL. It has two connections at most: one that commits, and one that writes.
 pub(super) struct Postgres {
     pool: PgPool,
-    /// Set up for appending, so never given back to the pool.
-    connection: Option<PgConnection>,
+    /// Those that do nothing.
+    idle: Vec<Line>,
+}
+
+/// A connection that is set up for appending, so never given back to the pool.
+pub(super) struct Line {
+    connection: PgConnection,
+    transaction: Transaction,
+}
+
+impl Line {
+    /// Runs a statement that begins or ends a transaction, after which the connection is in another.
+    async fn turn(&mut self, statement: &'static str, transaction: Transaction) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(statement).execute(&mut self.connection).await?;
+        self.transaction = transaction;
+        Ok(())
+    }
 }
 
 impl Postgres {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, connection: None }
+        Self { pool, idle: Vec::new() }
     }
 
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?.detach();
-        sqlx::raw_sql(statement::SETTINGS).execute(&mut connection).await?;
-        Ok(connection)
+    /// A connection in a transaction of this kind.
+    async fn line(&mut self, transaction: Transaction) -> Result<Line, sqlx::Error> {
+        let fits = self.idle.iter().position(|line| line.transaction == transaction);
+        let mut line = match fits.map(|index| self.idle.swap_remove(index)).or_else(|| self.idle.pop()) {
+            Some(line) => line,
+            None => {
+                let mut connection = self.pool.acquire().await?.detach();
+                sqlx::raw_sql(statement::SETTINGS).execute(&mut connection).await?;
+                Line { connection, transaction: Transaction::OfItsOwn }
+            }
+        };
+        if line.transaction != transaction {
+            let statement = if transaction == Transaction::Open { "BEGIN" } else { "ROLLBACK" };
+            line.turn(statement, transaction).await?;
+        }
+        Ok(line)
     }
 }
 
 impl Log for Postgres {
+    type Line = Line;
+
     async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().await.map_err(Failure::Retry)?,
+        let mut line = self.line(Transaction::OfItsOwn).await.map_err(Failure::Retry)?;
+        let appended = statement::append(&mut line.connection, batch, line.transaction).await.map_err(Failure::of);
+        // Otherwise its state is unknown.
+        if matches!(appended, Ok(_) | Err(Failure::Refused(_) | Failure::PartitionMissing(_))) {
+            self.idle.push(line);
+        }
+        appended
+    }
+
+    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, Line), Failure> {
+        let mut line = self.line(Transaction::Open).await.map_err(Failure::Retry)?;
+        let failure = match statement::append(&mut line.connection, batch, line.transaction).await {
+            Ok(verdicts) => return Ok((verdicts, line)),
+            Err(error) => Failure::of(error),
         };
-        match statement::append(&mut connection, batch).await {
-            Ok(verdicts) => {
-                self.connection = Some(connection);
-                Ok(verdicts)
-            }
-            Err(error) => {
-                let failure = Failure::of(error);
-                if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_)) {
-                    self.connection = Some(connection);
-                } else {
-                    // Its state is unknown.
-                    drop(connection);
-                }
-                Err(failure)
+        if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_))
+            && line.turn("ROLLBACK", Transaction::OfItsOwn).await.is_ok()
+        {
+            self.idle.push(line);
+        }
+        Err(match failure {
+            // It was never told to commit.
+            Failure::Unknown(error) => Failure::Retry(error),
+            failure => failure,
+        })
+    }
+
+    async fn commit(mut line: Line, more: bool) -> Result<Line, Failure> {
+        let (statement, transaction) =
+            if more { ("COMMIT AND CHAIN", Transaction::Open) } else { ("COMMIT", Transaction::OfItsOwn) };
+        line.turn(statement, transaction).await.map_err(Failure::of)?;
+        Ok(line)
+    }
+
+    fn take_back(&mut self, line: Line) {
+        self.idle.push(line);
+    }
+
+    async fn rest(&mut self) {
+        for mut line in std::mem::take(&mut self.idle) {
+            if line.transaction == Transaction::OfItsOwn || line.turn("ROLLBACK", Transaction::OfItsOwn).await.is_ok() {
+                self.idle.push(line);
             }
         }
     }

@@ -8,6 +8,7 @@ mod append;
 mod housekeeping;
 mod log;
 mod outcome;
+mod queue;
 mod read;
 #[cfg(test)]
 mod simulation;
@@ -27,7 +28,8 @@ pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 
 use crate::cache::{AggregateCache, CACHED_BYTES_MAX};
-use writer::{Pending, Writer};
+use queue::Pending;
+use writer::{OVERLAPPED_APPENDS_MIN, Writer};
 
 /// Appends that may wait for a writer. One more is refused as overload.
 pub const QUEUE_LENGTH_MAX: usize = 8_192;
@@ -35,9 +37,6 @@ pub const QUEUE_LENGTH_MAX: usize = 8_192;
 pub const BATCH_APPENDS_MAX: usize = 1_000;
 /// Most events in one append.
 pub const APPEND_EVENTS_MAX: usize = 1_000;
-/// Connections that append. While one batch is on its way, the next gathers: a second connection takes from both what makes
-/// batches cheap, and was measured to append less on two cores (docs/performance.md).
-pub const WRITERS: usize = 1;
 
 /// A handle to the log. Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +52,7 @@ struct Inner {
 }
 
 impl EventStore {
-    /// Starts the writers on tasks of `tracker`; they finish what is queued and end when `shutdown` fires.
+    /// Starts the writer on a task of `tracker`; it finishes what is queued and ends when `shutdown` fires.
     ///
     /// # Errors
     /// The database does not answer, or is not migrated.
@@ -62,12 +61,9 @@ impl EventStore {
             sqlx::query_as("SELECT position, partition_size FROM event_log").fetch_one(&pool).await?;
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (head_moved, head) = watch::channel(position);
-        let head_moved = Arc::new(head_moved);
-        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        for _ in 0..WRITERS {
-            let writer = Writer::new(log::Postgres::new(pool.clone()), Arc::clone(&waiting), Arc::clone(&head_moved));
-            tracker.spawn(writer.run(shutdown.clone()));
-        }
+        let writer =
+            Writer::new(log::Postgres::new(pool.clone()), waiting, Arc::new(head_moved), OVERLAPPED_APPENDS_MIN);
+        tracker.spawn(writer.run(shutdown.clone()));
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
         Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_BYTES_MAX) }) })
     }

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::KeyRecord;
-use super::writer::Pending;
+use super::queue::Pending;
 
 /// What a database error says about the batch it ended.
 pub(super) enum Failure {

@@ -1,12 +1,12 @@
-//! The statements that append, each one round trip and one transaction: a statement outside `BEGIN` commits by
-//! itself.
+//! The statements that append, each one round trip: in a transaction of its own, since a statement outside `BEGIN` commits
+//! by itself, or in one that is committed later.
 
 use chrono::{DateTime, Utc};
 use domain::{Position, Version};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::writer::Pending;
+use super::queue::Pending;
 use super::{Append, Expected};
 
 /// What became of one append of a batch.
@@ -31,8 +31,21 @@ const NOT_AS_EXPECTED: &str = "VE003";
 /// SQLSTATE of a key, or a new stream, that is there already.
 const UNIQUE_VIOLATION: &str = "23505";
 
+/// The transaction that a statement is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transaction {
+    /// It commits by itself.
+    OfItsOwn,
+    /// It was begun before, and is committed later.
+    Open,
+}
+
 /// Appends a batch, in which no stream and no key is twice.
-pub(super) async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    batch: &[Pending],
+    transaction: Transaction,
+) -> Result<Vec<Verdict>, sqlx::Error> {
     let appended = match (Requests::of(batch), batch) {
         (Some(_), [Pending { append, .. }]) if append.events.len() == 1 => append_one(connection, append).await,
         (Some(requests), _) => append_all(connection, requests, batch).await.map(Some),
@@ -43,6 +56,9 @@ pub(super) async fn append(connection: &mut PgConnection, batch: &[Pending]) -> 
         Ok(None) => {}
         Err(error) if is_unexpected(&error) => {
             tracing::debug!(%error, appends = batch.len(), "not all as expected; looking at each append");
+            if transaction == Transaction::Open {
+                sqlx::raw_sql("ROLLBACK AND CHAIN").execute(&mut *connection).await?;
+            }
         }
         Err(error) => return Err(error),
     }
@@ -62,7 +78,7 @@ macro_rules! append_all {
             "WITH ",
             $heads,
             ", log AS (
-                UPDATE event_log SET position = position + $1 WHERE every_one($2, ",
+                UPDATE event_log SET position = position + $1 WHERE only_row AND every_one($2, ",
             $count,
             ", 'VE003')
                 RETURNING position - $1 AS before, clock_timestamp() AS moment
@@ -129,7 +145,7 @@ macro_rules! append_one {
             "WITH head AS (",
             $head,
             " RETURNING 1), log AS (
-                UPDATE event_log SET position = position + 1 WHERE EXISTS (SELECT FROM head)
+                UPDATE event_log SET position = position + 1 WHERE only_row AND EXISTS (SELECT FROM head)
                 RETURNING position, clock_timestamp() AS moment
             ), keys AS (
                 INSERT INTO append_keys (key, stream_id, category, version, position)

@@ -1,131 +1,183 @@
-//! A writer: takes what waits, appends it in one transaction, answers each with its own verdict.
+//! The writer: takes what waits, appends it in one transaction, answers each with its own verdict.
 //!
 //! Nobody waits for a batch to fill: an idle writer takes a lone append at once, and batches grow only because appends
-//! arrive while the one before is being flushed to disk.
+//! arrive while the one before is on its way. While a large batch is flushed to disk and answered, the next is written.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Position, Version};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use domain::{Position, StreamName, Version};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::log::Log;
 use super::outcome::{self, Failure};
+use super::queue::{Pending, Queue};
 use super::statement::Verdict;
-use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX, Expected, KeyRecord};
+use super::{Append, AppendError, Appended, Expected, KeyRecord};
 
 /// How long an append whose outcome is not known is looked up and tried again.
 pub(super) const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
 /// Pause between two tries while the database is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// A batch of so many is committed while the next is written. A smaller one has a single round trip, and answers sooner.
+pub(super) const OVERLAPPED_APPENDS_MIN: usize = 32;
 
-/// An append and where its answer goes.
-pub(super) struct Pending {
-    pub(super) append: Append,
-    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
-}
+/// A batch that failed, and how.
+type Failed = (Failure, Vec<Pending>);
 
-/// Owner of one connection that appends.
-pub(super) struct Writer<L> {
+/// Owner of the connections that append.
+pub(super) struct Writer<L: Log> {
     log: L,
-    waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
+    queue: Queue,
     head_moved: Arc<watch::Sender<Position>>,
-    /// Appends that share a stream or key with one of the batch before; first in the next.
-    held_back: VecDeque<Pending>,
+    overlapped_min: usize,
+    /// The batch that is being committed; at most one.
+    committing: JoinSet<Result<L::Line, Failed>>,
+    /// Its streams.
+    under_way: HashSet<StreamName>,
+    answering: TaskTracker,
 }
 
 impl<L: Log> Writer<L> {
+    /// `overlapped_min`: size of a batch that is committed while the next is written.
     pub(super) fn new(
         log: L,
-        waiting: Arc<Mutex<mpsc::Receiver<Pending>>>,
+        waiting: mpsc::Receiver<Pending>,
         head_moved: Arc<watch::Sender<Position>>,
+        overlapped_min: usize,
     ) -> Self {
-        Self { log, waiting, head_moved, held_back: VecDeque::new() }
+        Self {
+            log,
+            queue: Queue::new(waiting),
+            head_moved,
+            overlapped_min,
+            committing: JoinSet::new(),
+            under_way: HashSet::new(),
+            answering: TaskTracker::new(),
+        }
     }
 
     /// Appends until shutdown, then what is still queued, then ends.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            let batch = self.next_batch(&shutdown).await;
-            if batch.is_empty() {
-                return;
+            if self.queue.is_empty() {
+                self.log.rest().await;
             }
-            self.append(batch).await;
-        }
-    }
-
-    /// The next batch; empty when there is nothing left to do. No stream and no key is in it twice: the verdict on the
-    /// second append depends on the first, so it goes into the batch after.
-    async fn next_batch(&mut self, shutdown: &CancellationToken) -> Vec<Pending> {
-        let mut candidates: Vec<Pending> = self.held_back.drain(..).collect();
-        if candidates.is_empty() {
-            let mut waiting = self.waiting.lock().await;
             tokio::select! {
                 biased;
-                // First, or those who go on asking would put the end off for ever.
-                () = shutdown.cancelled() => waiting.close(),
-                taken = waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX) => {
-                    if taken == 0 {
-                        return candidates;
-                    }
+                Some(ended) = self.committing.join_next() => {
+                    self.ended(ended.ok()).await;
+                    continue;
                 }
+                more = self.queue.filled(&shutdown) => if !more { break },
             }
-            if candidates.is_empty() {
-                waiting.recv_many(&mut candidates, BATCH_APPENDS_MAX).await;
+            let (batch, streams) = self.queue.take(&self.under_way);
+            if batch.len() >= self.overlapped_min {
+                self.write(batch, streams).await;
+                continue;
             }
-        } else if let Ok(mut waiting) = self.waiting.try_lock() {
-            if shutdown.is_cancelled() {
-                waiting.close();
-            }
-            while candidates.len() < BATCH_APPENDS_MAX {
-                let Ok(pending) = waiting.try_recv() else {
-                    break;
-                };
-                candidates.push(pending);
+            self.settle().await;
+            // Empty when all of it was to come after what has just been committed.
+            if !batch.is_empty() {
+                self.append(batch).await;
             }
         }
-        self.separate(candidates)
+        self.settle().await;
+        self.answering.close();
+        self.answering.wait().await;
     }
 
-    /// Holds back what shares a stream or key with an append before it. The rest is sorted by stream: every batch locks
-    /// stream heads in one order, so that two can't wait for each other.
-    fn separate(&mut self, candidates: Vec<Pending>) -> Vec<Pending> {
-        if candidates.len() < 2 {
-            return candidates;
-        }
-        let mut streams = HashSet::with_capacity(candidates.len());
-        let mut keys = HashSet::with_capacity(candidates.len());
-        // Marked even when held back, so that a third append of the stream does not overtake the second.
-        let fits = candidates.iter().map(|Pending { append, .. }| {
-            let (new_stream, new_key) = (streams.insert(append.stream), keys.insert(append.key.as_str()));
-            new_stream && new_key
-        });
-        let fits: Vec<bool> = fits.collect();
-        let mut batch = Vec::with_capacity(candidates.len());
-        for (pending, fits) in candidates.into_iter().zip(fits) {
-            if fits {
-                batch.push(pending);
-            } else {
-                self.held_back.push_back(pending);
+    /// Writes a batch while the one before is being committed, and leaves its commit to a task. The counter of the log is
+    /// locked by the one before until its commit, so both stay in order.
+    async fn write(&mut self, batch: Vec<Pending>, streams: HashSet<StreamName>) {
+        let written = self.log.write(&batch).await;
+        let before = self.committed().await;
+        match written {
+            Ok((verdicts, line)) => {
+                self.commit(line, batch, verdicts);
+                self.under_way = streams;
+                self.recover(before).await;
+            }
+            Err(failure) => {
+                self.recover(before).await;
+                self.recover(Some((failure, batch))).await;
             }
         }
-        batch.sort_unstable_by_key(|pending| (pending.append.stream.id, pending.append.stream.category.as_str()));
-        batch
+    }
+
+    fn commit(&mut self, line: L::Line, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
+        let more = !self.queue.is_empty();
+        let (answering, head_moved) = (self.answering.clone(), Arc::clone(&self.head_moved));
+        self.committing.spawn(async move {
+            match L::commit(line, more).await {
+                Ok(line) => {
+                    answering.spawn(async move { answer(&head_moved, batch, verdicts) });
+                    Ok(line)
+                }
+                Err(failure) => Err((failure, batch)),
+            }
+        });
+    }
+
+    /// Waits for the batch that is being committed; answers with it if that failed.
+    async fn committed(&mut self) -> Option<Failed> {
+        let ended = self.committing.join_next().await?.ok()?;
+        self.take_back(ended)
+    }
+
+    fn take_back(&mut self, ended: Result<L::Line, Failed>) -> Option<Failed> {
+        self.under_way.clear();
+        match ended {
+            Ok(line) => {
+                self.log.take_back(line);
+                None
+            }
+            Err(failed) => Some(failed),
+        }
+    }
+
+    async fn ended(&mut self, ended: Option<Result<L::Line, Failed>>) {
+        let failed = ended.and_then(|ended| self.take_back(ended));
+        self.recover(failed).await;
+    }
+
+    /// Waits until nothing is being committed any more.
+    async fn settle(&mut self) {
+        let failed = self.committed().await;
+        self.recover(failed).await;
+    }
+
+    async fn recover(&mut self, failed: Option<Failed>) {
+        if let Some((failure, batch)) = failed {
+            self.append_until(Instant::now() + RESOLVE_WITHIN, Some(failure), false, batch).await;
+        }
     }
 
     async fn append(&mut self, batch: Vec<Pending>) {
-        self.append_until(Instant::now() + RESOLVE_WITHIN, false, batch).await;
+        self.append_until(Instant::now() + RESOLVE_WITHIN, None, false, batch).await;
     }
 
-    /// `doubtful`: an earlier try may still be committed by a backend that nobody is connected to any more.
-    async fn append_until(&mut self, mut deadline: Instant, mut doubtful: bool, mut batch: Vec<Pending>) {
+    /// Appends a batch, or what is left of one that `failed`. `doubtful`: an earlier try may still be committed by a backend
+    /// that nobody is connected to any more.
+    async fn append_until(
+        &mut self,
+        mut deadline: Instant,
+        mut failed: Option<Failure>,
+        mut doubtful: bool,
+        mut batch: Vec<Pending>,
+    ) {
         loop {
-            let failure = match self.log.append(&batch).await {
-                Ok(verdicts) => return self.answer(batch, verdicts),
-                Err(failure) => failure,
+            let failure = match failed.take() {
+                Some(failure) => failure,
+                None => match self.log.append(&batch).await {
+                    Ok(verdicts) => return answer(&self.head_moved, batch, verdicts),
+                    Err(failure) => failure,
+                },
             };
             match failure {
                 // One of the batch is at fault and took the others down with it: each on its own finds out which.
@@ -176,7 +228,7 @@ impl<L: Log> Writer<L> {
             if Instant::now() >= deadline {
                 give_up(vec![pending]);
             } else {
-                Box::pin(self.append_until(deadline, doubtful, vec![pending])).await;
+                Box::pin(self.append_until(deadline, None, doubtful, vec![pending])).await;
             }
         }
     }
@@ -192,7 +244,7 @@ impl<L: Log> Writer<L> {
         for pending in batch {
             match found.iter().find(|record| record.key == pending.append.key) {
                 Some(record) => {
-                    self.moved_to(record.position);
+                    moved_to(&self.head_moved, record.position);
                     let (version, position) = (record.version, record.position);
                     let already_applied = !may_be_by(&pending.append, record);
                     drop(pending.reply.send(Ok(Appended { version, position, already_applied })));
@@ -202,35 +254,33 @@ impl<L: Log> Writer<L> {
         }
         rest
     }
+}
 
-    fn answer(&self, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-        let positions = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Appended { position, .. } => Some(*position),
-            _ => None,
-        });
-        if let Some(head) = positions.max() {
-            self.moved_to(head);
-        }
-        for (pending, verdict) in batch.into_iter().zip(verdicts) {
-            let answer = match verdict {
-                Verdict::Appended { version, position } => Ok(Appended { version, position, already_applied: false }),
-                Verdict::AlreadyApplied { version, position } => {
-                    Ok(Appended { version, position, already_applied: true })
-                }
-                Verdict::Conflict { actual } => Err(AppendError::Conflict { actual }),
-            };
-            // Nobody may be listening any more; the append stands all the same.
-            drop(pending.reply.send(answer));
-        }
+fn answer(head_moved: &watch::Sender<Position>, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
+    let positions = verdicts.iter().filter_map(|verdict| match verdict {
+        Verdict::Appended { position, .. } => Some(*position),
+        _ => None,
+    });
+    if let Some(head) = positions.max() {
+        moved_to(head_moved, head);
     }
+    for (pending, verdict) in batch.into_iter().zip(verdicts) {
+        let answer = match verdict {
+            Verdict::Appended { version, position } => Ok(Appended { version, position, already_applied: false }),
+            Verdict::AlreadyApplied { version, position } => Ok(Appended { version, position, already_applied: true }),
+            Verdict::Conflict { actual } => Err(AppendError::Conflict { actual }),
+        };
+        // Nobody may be listening any more; the append stands all the same.
+        drop(pending.reply.send(answer));
+    }
+}
 
-    fn moved_to(&self, position: Position) {
-        self.head_moved.send_if_modified(|head| {
-            let moved = position > *head;
-            *head = (*head).max(position);
-            moved
-        });
-    }
+fn moved_to(head_moved: &watch::Sender<Position>, position: Position) {
+    head_moved.send_if_modified(|head| {
+        let moved = position > *head;
+        *head = (*head).max(position);
+        moved
+    });
 }
 
 fn give_up(batch: Vec<Pending>) {

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::view::until;
+
 async fn store(database: &TestDatabase) -> EventStore {
     EventStore::start(database.pool.clone(), &TaskTracker::new(), CancellationToken::new()).await.unwrap()
 }
@@ -112,16 +114,19 @@ async fn one_winner_for_each_expected_version_from_two_processes() {
     assert_eq!(assert_dense(&database).await, 25);
 }
 
+/// So many at two processes that each commits one batch while it writes the next.
 #[tokio::test]
 async fn two_processes_append_densely_and_in_commit_order() {
+    const WRITERS: usize = 200;
+    const APPENDS: i64 = 12;
     let database = TestDatabase::new().await;
     let stores = [store(&database).await, store(&database).await];
-    let writers = (0..32).map(|writer| {
+    let writers = (0..WRITERS).map(|writer| {
         let store = stores[writer % 2].clone();
         tokio::spawn(async move {
             // Each append is sent after the one before it was acknowledged, so its position must be higher.
             let (mut last, stream) = (0, stream());
-            for n in 0..40 {
+            for n in 0..APPENDS {
                 let appended =
                     store.append(append(&format!("{writer}-{n}"), stream, Expected::Exact(n), 1)).await.unwrap();
                 assert!(appended.position > last);
@@ -135,7 +140,7 @@ async fn two_processes_append_densely_and_in_commit_order() {
         let pool = database.pool.clone();
         async move {
             let mut seen: Vec<Position> = Vec::new();
-            while seen.len() < 32 * 40 {
+            while seen.len() < WRITERS * usize::try_from(APPENDS).unwrap() {
                 let after = seen.last().copied().unwrap_or(0);
                 let rows: Vec<Position> =
                     sqlx::query_scalar("SELECT position FROM events WHERE position > $1 ORDER BY position LIMIT 100")
@@ -149,9 +154,20 @@ async fn two_processes_append_densely_and_in_commit_order() {
         }
     });
     let last = futures_util::future::join_all(writers).await.into_iter().map(Result::unwrap).max().unwrap();
-    assert_eq!(last, 32 * 40);
-    assert_eq!(reader.await.unwrap(), (1..=32 * 40).collect::<Vec<_>>());
+    assert_eq!(last, i64::try_from(WRITERS).unwrap() * APPENDS);
+    assert_eq!(reader.await.unwrap(), (1..=last).collect::<Vec<_>>());
     assert_dense(&database).await;
+    // Writers begin the transaction of their next batch ahead; when nothing is to be appended, they hold none.
+    until("the end of the writers' transactions", async || {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -213,17 +229,21 @@ async fn a_repeated_key_spoils_nothing_for_the_rest_of_the_batch() {
 /// otherwise is not there, and a key looks up what happened.
 #[tokio::test]
 async fn a_lost_connection_neither_loses_nor_doubles() {
+    const WRITERS: i64 = 120;
+    const APPENDS: i64 = 10;
     let database = TestDatabase::new().await;
     let store = store(&database).await;
-    let writers: Vec<_> = (0..16)
+    // So many that batches are committed while the next is written; those with one that takes any version are larger.
+    let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let store = store.clone();
             tokio::spawn(async move {
                 let stream = stream();
                 let mut acknowledged = HashMap::new();
-                for n in 0..30 {
+                for n in 0..APPENDS {
                     let key = format!("{writer}-{n}");
-                    let appended = store.append(append(&key, stream, Expected::Any, 1)).await.unwrap();
+                    let expected = if writer == 0 && n % 2 == 0 { Expected::Any } else { Expected::Exact(n) };
+                    let appended = store.append(append(&key, stream, expected, 1)).await.unwrap();
                     acknowledged.insert(key, appended.position);
                 }
                 acknowledged
@@ -232,12 +252,12 @@ async fn a_lost_connection_neither_loses_nor_doubles() {
         .collect();
     let killer = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(&database.url).await.unwrap();
     let mut head = store.head();
-    for reached in [20, 60, 100, 160, 220, 300, 380, 440] {
+    for reached in [20, 100, 200, 330, 450, 580, 710, 830, 960, 1_080] {
         head.wait_for(|head| *head >= reached).await.unwrap();
         sqlx::query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid()
-               AND (query LIKE '%append_batch%' OR query LIKE '%INTO events%')",
+               AND (query LIKE '%append_batch%' OR query LIKE '%INTO events%' OR query LIKE 'COMMIT%')",
         )
         .execute(&killer)
         .await
@@ -247,7 +267,7 @@ async fn a_lost_connection_neither_loses_nor_doubles() {
     for writer in writers {
         acknowledged.extend(writer.await.unwrap());
     }
-    assert_eq!(assert_dense(&database).await, 16 * 30);
+    assert_eq!(assert_dense(&database).await, WRITERS * APPENDS);
     let stored: Vec<(String, Position)> =
         sqlx::query_as("SELECT key, position FROM append_keys").fetch_all(&database.pool).await.unwrap();
     assert_eq!(stored.into_iter().collect::<HashMap<_, _>>(), acknowledged);

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::super::writer::Pending;
+use super::super::queue::Pending;
 use super::super::{Append, AppendError, Appended, Expected, NewEvent};
 use super::{Nodes, POISON, queue_of};
 use crate::simulation::lock;

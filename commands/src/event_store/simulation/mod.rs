@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::writer::{Pending, Writer};
+use super::queue::Pending;
+use super::writer::Writer;
 use crate::simulation::{first_fault, for_each_seed, lock, on_a_clock_of_its_own};
 use client::{Answers, Client, Given};
 use store::{LATE_MAX_MS, Planted, Store};
@@ -40,10 +41,10 @@ struct Node {
 }
 
 impl Node {
-    fn start(store: &Store) -> Self {
+    fn start(store: &Store, overlapped_min: usize) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH);
         let (moved, head) = watch::channel(0);
-        let writer = Writer::new(store.clone(), Arc::new(tokio::sync::Mutex::new(waiting)), Arc::new(moved));
+        let writer = Writer::new(store.clone(), waiting, Arc::new(moved), overlapped_min);
         let shutdown = CancellationToken::new();
         Self { queue, task: tokio::spawn(writer.run(shutdown.clone())), shutdown, head }
     }
@@ -60,7 +61,9 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
     let mut luck = StdRng::seed_from_u64(seed);
     let harm = luck.random_range(0..25);
     let store = Store::new(luck.random(), harm, planted);
-    let nodes: Nodes = Arc::new(Mutex::new((0..NODES).map(|_| Node::start(&store)).collect()));
+    // From every batch to none.
+    let overlapped_min = luck.random_range(1..=QUEUE_LENGTH);
+    let nodes: Nodes = Arc::new(Mutex::new((0..NODES).map(|_| Node::start(&store, overlapped_min)).collect()));
     let answers: Answers = Arc::default();
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|number| Client::new(number, luck.random(), Arc::clone(&nodes), Arc::clone(&answers)))
@@ -71,7 +74,7 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
         let mut nodes = lock(&nodes);
         let killed = luck.random_range(0..NODES);
         nodes[killed].task.abort();
-        nodes[killed] = Node::start(&store);
+        nodes[killed] = Node::start(&store, overlapped_min);
     }
     tokio::time::sleep(Duration::from_millis(luck.random_range(0..5_000))).await;
     store.heal();
@@ -179,7 +182,7 @@ fn a_server_that_forgets_or_doubles_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn those_who_go_on_asking_do_not_put_the_end_off() {
     let store = Store::new(0, 0, Planted::Nothing);
-    let nodes: Nodes = Arc::new(Mutex::new(vec![Node::start(&store), Node::start(&store)]));
+    let nodes: Nodes = Arc::new(Mutex::new(vec![Node::start(&store, 2), Node::start(&store, 2)]));
     let asking = (0..CLIENTS).map(|number| {
         let mut client = Client::new(number, number, Arc::clone(&nodes), Arc::default());
         tokio::spawn(async move {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Category, StreamName};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::super::log::Log;
 use super::super::outcome::Failure;
+use super::super::queue::Pending;
 use super::super::statement::Verdict;
-use super::super::writer::{Pending, RESOLVE_WITHIN, Writer};
+use super::super::writer::{RESOLVE_WITHIN, Writer};
 use super::super::{Append, AppendError, Appended, Expected, KeyRecord};
 use super::client::Client;
 use crate::simulation::broken;
@@ -24,6 +25,8 @@ const A_TRY: Duration = Duration::from_secs(1);
 struct Away;
 
 impl Log for Away {
+    type Line = ();
+
     async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
         if batch.len() > 1 {
             return Err(Failure::Refused(sqlx::Error::Protocol("one is at fault".to_owned())));
@@ -31,6 +34,18 @@ impl Log for Away {
         tokio::time::sleep(A_TRY).await;
         Err(Failure::Retry(broken()))
     }
+
+    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, ()), Failure> {
+        Ok((self.append(batch).await?, ()))
+    }
+
+    async fn commit((): (), _more: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn take_back(&mut self, (): ()) {}
+
+    async fn rest(&mut self) {}
 
     async fn find_keys(&self, _keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Err(broken())
@@ -45,9 +60,23 @@ impl Log for Away {
 struct Broken(KeyRecord);
 
 impl Log for Broken {
+    type Line = ();
+
     async fn append(&mut self, _batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
         Err(Failure::Unknown(broken()))
     }
+
+    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, ()), Failure> {
+        Ok((self.append(batch).await?, ()))
+    }
+
+    async fn commit((): (), _more: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn take_back(&mut self, (): ()) {}
+
+    async fn rest(&mut self) {}
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Ok(keys.iter().map(|key| KeyRecord { key: (*key).to_owned(), ..self.0.clone() }).collect())
@@ -59,7 +88,7 @@ impl Log for Broken {
 }
 
 /// What a writer answers to these appends.
-async fn answers_of(log: impl Log + Send + Sync + 'static, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+async fn answers_of(log: impl Log + Sync + 'static, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
     let (queue, waiting) = mpsc::channel(appends.len());
     let mut replies = Vec::new();
     for append in appends {
@@ -68,7 +97,7 @@ async fn answers_of(log: impl Log + Send + Sync + 'static, appends: Vec<Append>)
         replies.push(answer);
     }
     drop(queue);
-    let writer = Writer::new(log, Arc::new(Mutex::new(waiting)), Arc::new(watch::channel(0).0));
+    let writer = Writer::new(log, waiting, Arc::new(watch::channel(0).0), usize::MAX);
     writer.run(CancellationToken::new()).await;
     let mut answers = Vec::new();
     for reply in replies {

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use domain::{Position, StreamName, Version};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::super::log::Log;
 use super::super::outcome::Failure;
+use super::super::queue::Pending;
 use super::super::statement::Verdict;
-use super::super::writer::Pending;
 use super::super::{BATCH_APPENDS_MAX, Expected, KeyRecord};
 use crate::simulation::{Luck, broken, lock};
 
@@ -63,6 +63,8 @@ struct Sent {
 #[derive(Clone)]
 pub(super) struct Store {
     state: Arc<Mutex<State>>,
+    /// The lock of the counter, held from a write to its commit.
+    counter: Arc<tokio::sync::Mutex<()>>,
     luck: Luck,
     planted: Planted,
 }
@@ -70,7 +72,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(seed: u64, harm: u32, planted: Planted) -> Self {
         let state = State { partitions: 1, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), luck: Luck::new(seed, harm), planted }
+        Self { state: Arc::new(Mutex::new(state)), counter: Arc::default(), luck: Luck::new(seed, harm), planted }
     }
 
     /// From now on nothing breaks any more.
@@ -82,49 +84,84 @@ impl Store {
         lock(&self.state)
     }
 
-    /// One transaction, whose effect is there at once or not at all.
-    fn commit(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
+    /// A transaction up to its commit.
+    async fn write(&self, batch: &[Sent]) -> Result<(Vec<Verdict>, Transaction), Failure> {
+        let counter = Arc::clone(&self.counter).lock_owned().await;
         // For a reason that passes, such as a server that has just become a replica.
         if self.luck.harmed() {
             return Err(Failure::Refused(sqlx::Error::Protocol("read-only".to_owned())));
         }
-        let mut state = self.state();
         if batch.iter().any(|sent| sent.key.starts_with(super::POISON)) {
             return Err(Failure::Refused(sqlx::Error::Protocol("poison".to_owned())));
         }
-        let most = state.events.len() + batch.iter().map(|sent| sent.events).sum::<usize>();
-        if Position::try_from(most).unwrap_or(Position::MAX) > state.partitions * PARTITION {
-            return Err(Failure::PartitionMissing(sqlx::Error::Protocol("no partition".to_owned())));
-        }
-        let forgets = self.planted == Planted::ForgetsCommits && self.luck.chance(2);
-        let before = forgets.then(|| (state.events.clone(), state.keys.clone(), state.heads.clone()));
-        let verdicts = batch.iter().map(|sent| state.apply(sent, self.planted)).collect();
-        if let Some((events, keys, heads)) = before {
-            (state.events, state.keys, state.heads) = (events, keys, heads);
-        }
+        let verdicts = {
+            let state = self.state();
+            let most = state.events.len() + batch.iter().map(|sent| sent.events).sum::<usize>();
+            if Position::try_from(most).unwrap_or(Position::MAX) > state.partitions * PARTITION {
+                return Err(Failure::PartitionMissing(sqlx::Error::Protocol("no partition".to_owned())));
+            }
+            state.decide(batch, self.planted)
+        };
+        let written = batch.iter().cloned().zip(verdicts.iter().copied()).collect();
+        Ok((verdicts, Transaction { store: self.clone(), written, counter }))
+    }
+
+    async fn write_and_commit(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
+        let (verdicts, transaction) = self.write(batch).await?;
+        transaction.commit();
         Ok(verdicts)
     }
 }
 
+/// Holds the counter; whoever drops it rolls back.
+pub(super) struct Transaction {
+    store: Store,
+    written: Vec<(Sent, Verdict)>,
+    counter: OwnedMutexGuard<()>,
+}
+
+impl Transaction {
+    /// Its effect is there at once.
+    fn commit(self) {
+        let forgets = self.store.planted == Planted::ForgetsCommits && self.store.luck.chance(2);
+        if !forgets {
+            self.store.state().apply(&self.written);
+        }
+        drop(self.counter);
+    }
+}
+
 impl State {
-    fn apply(&mut self, sent: &Sent, planted: Planted) -> Verdict {
-        if let Some(known) = self.keys.get(&sent.key).filter(|_| planted != Planted::IgnoresKeys) {
-            return Verdict::AlreadyApplied { version: known.version, position: known.position };
+    /// Each by itself: no stream and no key is in a batch twice.
+    fn decide(&self, batch: &[Sent], planted: Planted) -> Vec<Verdict> {
+        let mut position = Position::try_from(self.events.len()).unwrap_or(Position::MAX);
+        let verdict = |sent: &Sent| {
+            if let Some(known) = self.keys.get(&sent.key).filter(|_| planted != Planted::IgnoresKeys) {
+                return Verdict::AlreadyApplied { version: known.version, position: known.position };
+            }
+            let head = self.heads.get(&sent.stream).copied().unwrap_or(0);
+            if matches!(sent.expected, Expected::Exact(version) if version != head) {
+                return Verdict::Conflict { actual: head };
+            }
+            let events = Version::try_from(sent.events).unwrap_or(Version::MAX);
+            position += events;
+            Verdict::Appended { version: head + events, position }
+        };
+        batch.iter().map(verdict).collect()
+    }
+
+    fn apply(&mut self, written: &[(Sent, Verdict)]) {
+        for (sent, verdict) in written {
+            let Verdict::Appended { version, position } = *verdict else {
+                continue;
+            };
+            let head = self.heads.insert(sent.stream, version).unwrap_or(0);
+            for version in head + 1..=version {
+                self.events.push(Stored { key: sent.key.clone(), stream: sent.stream, version });
+            }
+            let record = KeyRecord { key: sent.key.clone(), stream: sent.stream, version, position };
+            self.keys.insert(sent.key.clone(), record);
         }
-        let head = self.heads.entry(sent.stream).or_default();
-        if let Expected::Exact(version) = sent.expected
-            && version != *head
-        {
-            return Verdict::Conflict { actual: *head };
-        }
-        for _ in 0..sent.events {
-            *head += 1;
-            self.events.push(Stored { key: sent.key.clone(), stream: sent.stream, version: *head });
-        }
-        let (version, position) = (*head, Position::try_from(self.events.len()).unwrap_or(Position::MAX));
-        let record = KeyRecord { key: sent.key.clone(), stream: sent.stream, version, position };
-        self.keys.insert(sent.key.clone(), record);
-        Verdict::Appended { version, position }
     }
 
     /// What the statement relies on.
@@ -143,39 +180,40 @@ impl State {
     }
 }
 
-impl Log for Store {
-    async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
-        let sent = |Pending { append, .. }: &Pending| Sent {
-            key: append.key.clone(),
-            stream: append.stream,
-            expected: append.expected,
-            events: append.events.len(),
-        };
-        let batch: Vec<Sent> = batch.iter().map(sent).collect();
-        self.state().inspect(&batch);
-        if self.luck.harmed() {
-            tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
-            return Err(Failure::Retry(broken()));
-        }
+impl Sent {
+    fn of(Pending { append, .. }: &Pending) -> Self {
+        Self { key: append.key.clone(), stream: append.stream, expected: append.expected, events: append.events.len() }
+    }
+}
+
+impl Store {
+    /// What becomes of something that is sent. The server goes on whatever becomes of who has asked.
+    async fn ask<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (lost, unanswered, late) = (self.luck.harmed(), self.luck.harmed(), self.luck.harmed());
         let (there, back, later) =
             (self.luck.within(WAY_MAX_MS), self.luck.within(WAY_MAX_MS), self.luck.within(LATE_MAX_MS));
         if lost {
+            // The server notices late that nobody is there, and what was open is open until then.
+            tokio::spawn(async move {
+                tokio::time::sleep(later).await;
+                drop(asked);
+            });
             tokio::time::sleep(there).await;
             return Err(Failure::Unknown(broken()));
         }
-        // The server goes on whatever becomes of who has asked.
         let (answer, answered) = oneshot::channel();
-        let server = self.clone();
         tokio::spawn(async move {
             if late {
                 drop(answer);
                 tokio::time::sleep(later).await;
-                let _unheard = server.commit(&batch);
+                let _unheard = asked.await;
                 return;
             }
             tokio::time::sleep(there).await;
-            let done = server.commit(&batch);
+            let done = asked.await;
             if !unanswered {
                 let _heard = answer.send(done);
             }
@@ -184,6 +222,52 @@ impl Log for Store {
         tokio::time::sleep(back).await;
         done
     }
+}
+
+impl Log for Store {
+    type Line = Option<Transaction>;
+
+    async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
+        let batch: Vec<Sent> = batch.iter().map(Sent::of).collect();
+        self.state().inspect(&batch);
+        if self.luck.harmed() {
+            tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;
+            return Err(Failure::Retry(broken()));
+        }
+        let server = self.clone();
+        self.ask(async move { server.write_and_commit(&batch).await }).await
+    }
+
+    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, Option<Transaction>), Failure> {
+        let batch: Vec<Sent> = batch.iter().map(Sent::of).collect();
+        self.state().inspect(&batch);
+        let server = self.clone();
+        let written = self.ask(async move { Self::write(&server, &batch).await }).await;
+        match written {
+            Ok((verdicts, transaction)) => Ok((verdicts, Some(transaction))),
+            Err(Failure::Unknown(error)) => Err(Failure::Retry(error)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn commit(line: Option<Transaction>, _more: bool) -> Result<Option<Transaction>, Failure> {
+        let Some(transaction) = line else {
+            return Err(Failure::Refused(sqlx::Error::Protocol("nothing was written".to_owned())));
+        };
+        let server = transaction.store.clone();
+        let committed = async move {
+            if !transaction.store.luck.harmed() {
+                transaction.commit();
+                return Ok(None);
+            }
+            Err(Failure::Refused(sqlx::Error::Protocol("rolled back".to_owned())))
+        };
+        server.ask(committed).await
+    }
+
+    fn take_back(&mut self, _line: Option<Transaction>) {}
+
+    async fn rest(&mut self) {}
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;

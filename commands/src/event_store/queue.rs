@@ -1,0 +1,74 @@
+//! What waits to be appended, and what of it goes into the next batch.
+
+use std::collections::HashSet;
+
+use domain::StreamName;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
+
+/// An append and where its answer goes.
+pub(super) struct Pending {
+    pub(super) append: Append,
+    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// Appends that wait, in the order in which they came.
+pub(super) struct Queue {
+    waiting: mpsc::Receiver<Pending>,
+    /// Received, and not taken yet: some share a stream or key with a batch that went before.
+    received: Vec<Pending>,
+}
+
+impl Queue {
+    pub(super) fn new(waiting: mpsc::Receiver<Pending>) -> Self {
+        Self { waiting, received: Vec::new() }
+    }
+
+    /// Nobody waits at the moment.
+    pub(super) fn is_empty(&self) -> bool {
+        self.received.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Waits until somebody waits; `false` when nobody will any more. Takes no more in after `shutdown`: those who go on
+    /// asking would put the end off for ever. May be dropped at any moment.
+    pub(super) async fn filled(&mut self, shutdown: &CancellationToken) -> bool {
+        if shutdown.is_cancelled() {
+            self.waiting.close();
+        }
+        if !self.received.is_empty() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if !self.waiting.is_closed() => self.waiting.close(),
+            received = self.waiting.recv_many(&mut self.received, BATCH_APPENDS_MAX) => return received > 0,
+        }
+        self.waiting.recv_many(&mut self.received, BATCH_APPENDS_MAX).await > 0
+    }
+
+    /// The next batch, without those on streams `under_way`: what they do comes after. No stream and no key is in it twice,
+    /// because the verdict on the second append depends on the first. It is sorted by stream: every batch locks stream
+    /// heads in one order, so that two can't wait for each other. Also answers with its streams.
+    pub(super) fn take(&mut self, under_way: &HashSet<StreamName>) -> (Vec<Pending>, HashSet<StreamName>) {
+        while self.received.len() < BATCH_APPENDS_MAX {
+            let Ok(pending) = self.waiting.try_recv() else {
+                break;
+            };
+            self.received.push(pending);
+        }
+        let mut streams = HashSet::with_capacity(self.received.len());
+        let mut keys = HashSet::with_capacity(self.received.len());
+        // Marked even when held back, so that a third append of the stream does not overtake the second.
+        let fits = self.received.iter().map(|Pending { append, .. }| {
+            let (new_stream, new_key) = (streams.insert(append.stream), keys.insert(append.key.as_str()));
+            new_stream && new_key && !under_way.contains(&append.stream)
+        });
+        let fits: Vec<bool> = fits.collect();
+        let mut fits = fits.into_iter();
+        let mut batch: Vec<Pending> = self.received.extract_if(.., |_| fits.next().unwrap_or(false)).collect();
+        batch.sort_unstable_by_key(|pending| (pending.append.stream.id, pending.append.stream.category.as_str()));
+        (batch, streams)
+    }
+}
