@@ -1,5 +1,6 @@
 //! Any event of any aggregate, decoded.
 
+use crate::upcast::Misfit;
 use crate::{Recorded, agent, call, sentiment, transcript};
 
 /// An event of one of the aggregates.
@@ -21,6 +22,16 @@ pub enum Undecodable {
     /// Written by a newer program, or damaged.
     #[error("event type {0:?} is not known to this program")]
     UnknownType(String),
+    /// Written by a newer program, or damaged.
+    #[error("schema version {version} of {event_type:?} is not known to this program, which knows 1 to {known}")]
+    UnknownSchema {
+        /// Wire name of the event.
+        event_type: String,
+        /// Its schema version.
+        version: i16,
+        /// The newest one that this program can read.
+        known: i16,
+    },
     /// The payload does not have the shape its type promises.
     #[error("payload of {event_type:?} does not fit its type")]
     Payload {
@@ -32,21 +43,32 @@ pub enum Undecodable {
 }
 
 impl Event {
-    /// Decodes a payload by its wire name.
+    /// Decodes a payload by its wire name and the schema version in which it was written: older ones than today's are
+    /// brought up to date on the way.
     ///
     /// # Errors
-    /// The type is unknown, or the payload does not fit it.
-    pub fn decode(event_type: &str, payload: &str) -> Result<Self, Undecodable> {
+    /// The type or the version is unknown, or the payload does not fit.
+    pub fn decode(event_type: &str, schema_version: i16, payload: &str) -> Result<Self, Undecodable> {
         let decoded = match event_type.split_once('.').map(|(category, _)| category) {
-            Some("call") => call::Event::decode(event_type, payload).map(|r| r.map(Self::Call)),
-            Some("agent") => agent::Event::decode(event_type, payload).map(|r| r.map(Self::Agent)),
-            Some("transcript") => transcript::Event::decode(event_type, payload).map(|r| r.map(Self::Transcript)),
-            Some("sentiment") => sentiment::Event::decode(event_type, payload).map(|r| r.map(Self::Sentiment)),
+            Some("call") => call::Event::decode(event_type, schema_version, payload).map(|r| r.map(Self::Call)),
+            Some("agent") => agent::Event::decode(event_type, schema_version, payload).map(|r| r.map(Self::Agent)),
+            Some("transcript") => {
+                transcript::Event::decode(event_type, schema_version, payload).map(|r| r.map(Self::Transcript))
+            }
+            Some("sentiment") => {
+                sentiment::Event::decode(event_type, schema_version, payload).map(|r| r.map(Self::Sentiment))
+            }
             _ => None,
         };
         match decoded {
             Some(Ok(event)) => Ok(event),
-            Some(Err(source)) => Err(Undecodable::Payload { event_type: event_type.to_owned(), source }),
+            Some(Err(Misfit::Payload(source))) => {
+                Err(Undecodable::Payload { event_type: event_type.to_owned(), source })
+            }
+            Some(Err(Misfit::Schema(known))) => {
+                let event_type = event_type.to_owned();
+                Err(Undecodable::UnknownSchema { event_type, version: schema_version, known })
+            }
             None => Err(Undecodable::UnknownType(event_type.to_owned())),
         }
     }
@@ -88,7 +110,12 @@ impl Event {
 
     /// Every wire name this program can read.
     pub fn types() -> impl Iterator<Item = &'static str> {
-        [call::Event::TYPES, agent::Event::TYPES, transcript::Event::TYPES, sentiment::Event::TYPES]
+        Self::schemas().map(|(name, _)| name)
+    }
+
+    /// Every wire name this program can read, with the schema version that it writes; it reads those from 1 on.
+    pub fn schemas() -> impl Iterator<Item = (&'static str, i16)> {
+        [call::Event::SCHEMAS, agent::Event::SCHEMAS, transcript::Event::SCHEMAS, sentiment::Event::SCHEMAS]
             .into_iter()
             .flatten()
             .copied()
@@ -99,8 +126,8 @@ impl Recorded {
     /// The event inside the envelope.
     ///
     /// # Errors
-    /// The type is unknown, or the payload does not fit it.
+    /// The type or the schema version is unknown, or the payload does not fit.
     pub fn decode(&self) -> Result<Event, Undecodable> {
-        Event::decode(&self.event_type, self.payload.get())
+        Event::decode(&self.event_type, self.schema_version, self.payload.get())
     }
 }

@@ -9,7 +9,8 @@
 //! * [`Personal`]: the mark on every field that tells something about a person.
 //! * [`permission`]: what a user may do, as strings with wildcards and ownership.
 //!
-//! A new event goes into its aggregate's `event.rs`, gets one line in `golden/`, and nothing else has to change.
+//! A new event goes into its aggregate's `event.rs`, gets one line in `golden/`, and nothing else has to change. One that
+//! changes its shape gets the next schema version, a step that leads to it (`upcast`), and a line in `golden/`.
 
 mod actor;
 pub mod agent;
@@ -25,6 +26,7 @@ pub mod sentiment;
 #[cfg(test)]
 mod testing;
 pub mod transcript;
+mod upcast;
 
 pub use actor::{Actor, InvalidActor};
 pub use aggregate::{Aggregate, Refusal};

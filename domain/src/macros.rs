@@ -1,9 +1,31 @@
-//! The one macro: an event enum whose wire names are written down once.
+//! The macros: an event enum whose wire names are written down once.
 
 /// Declares an aggregate's `Event` enum. Each variant holds a struct of the same name; the string is its name on the
-/// wire and in the store, and never changes once written. The number is the schema version written today.
+/// wire and in the store, and never changes once written. The number is the schema version written today; above 1, it
+/// is followed by the functions that lead there from version 1, as in `2, from [named_by_its_code];` (see `upcast`).
 macro_rules! events {
-    ($(#[$meta:meta])* $wrap:ident: $($(#[$doc:meta])* $variant:ident = $name:literal, $schema:literal;)+) => {
+    ($(#[$meta:meta])* $wrap:ident: $($family:tt)+) => {
+        crate::macros::event_family! { $(#[$meta])* enum: $($family)+ }
+
+        impl From<Event> for crate::Event {
+            fn from(event: Event) -> Self { Self::$wrap(event) }
+        }
+
+        impl TryFrom<crate::Event> for Event {
+            type Error = crate::Event;
+            fn try_from(event: crate::Event) -> Result<Self, crate::Event> {
+                match event { crate::Event::$wrap(event) => Ok(event), other => Err(other) }
+            }
+        }
+    };
+}
+pub(crate) use events;
+
+/// The enum alone, with its wire format.
+macro_rules! event_family {
+    ($(#[$meta:meta])* enum: $(
+        $(#[$doc:meta])* $variant:ident = $name:literal, $schema:literal $(, from [$($step:expr),+])?;
+    )+) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
         pub enum Event {
@@ -11,8 +33,9 @@ macro_rules! events {
         }
 
         impl Event {
-            /// Every wire name of this aggregate, in the order of declaration.
-            pub const TYPES: &'static [&'static str] = &[$($name),+];
+            /// Every wire name of this aggregate with the schema version that this program writes, in the order of
+            /// declaration.
+            pub const SCHEMAS: &'static [(&'static str, i16)] = &[$(($name, $schema)),+];
 
             /// The wire name of this event.
             #[must_use]
@@ -34,10 +57,17 @@ macro_rules! events {
                 match self { $(Self::$variant(event) => serde_json::to_string(event),)+ }
             }
 
-            /// Reads a stored payload. `None`: the wire name is not one of this aggregate's.
-            pub(crate) fn decode(type_name: &str, payload: &str) -> Option<serde_json::Result<Self>> {
+            /// Reads a stored payload of a schema version. `None`: the wire name is not one of this aggregate's.
+            pub(crate) fn decode(
+                type_name: &str,
+                schema_version: i16,
+                payload: &str,
+            ) -> Option<Result<Self, crate::upcast::Misfit>> {
                 match type_name {
-                    $($name => Some(serde_json::from_str::<$variant>(payload).map(Self::$variant)),)+
+                    $($name => {
+                        const CHAIN: crate::upcast::Chain = crate::upcast::Chain::new($schema, &[$($($step),+)?]);
+                        Some(CHAIN.read::<$variant>(schema_version, payload).map(Self::$variant))
+                    })+
                     _ => None,
                 }
             }
@@ -46,17 +76,6 @@ macro_rules! events {
         $(impl From<$variant> for Event {
             fn from(event: $variant) -> Self { Self::$variant(event) }
         })+
-
-        impl From<Event> for crate::Event {
-            fn from(event: Event) -> Self { Self::$wrap(event) }
-        }
-
-        impl TryFrom<crate::Event> for Event {
-            type Error = crate::Event;
-            fn try_from(event: crate::Event) -> Result<Self, crate::Event> {
-                match event { crate::Event::$wrap(event) => Ok(event), other => Err(other) }
-            }
-        }
     };
 }
-pub(crate) use events;
+pub(crate) use event_family;

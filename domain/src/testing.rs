@@ -70,7 +70,8 @@ where
         assert!(!events.is_empty(), "an accepted command yields at least one event");
         for event in &events {
             let stored: crate::Event = event.clone().into();
-            let decoded = crate::Event::decode(stored.type_name(), &stored.payload().unwrap()).unwrap();
+            let decoded =
+                crate::Event::decode(stored.type_name(), stored.schema_version(), &stored.payload().unwrap()).unwrap();
             assert_eq!(decoded, stored);
             state.apply(event);
         }
