@@ -11,6 +11,8 @@ pub type Database = sqlx::PgPool;
 
 /// How long a request waits for a free connection before it fails.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is asked whether it still lives before it is handed out. It costs a round trip.
+const TRUSTED_FOR: Duration = Duration::from_millis(200);
 /// A statement that takes longer is logged.
 const SLOW_STATEMENT: Duration = Duration::from_secs(2);
 
@@ -38,7 +40,7 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
         // Queries here are short: compiling one takes longer than running it.
         .options([("jit", "off")])
         .log_slow_statements(tracing::log::LevelFilter::Warn, SLOW_STATEMENT);
-    let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_WITHIN);
+    let pool = pool_options().max_connections(connections_max).acquire_timeout(ACQUIRE_WITHIN);
     match pool.connect_with(options.clone()).await {
         Ok(pool) => Ok(pool),
         // The pool has tried all the time, and does not say what came of it.
@@ -50,12 +52,25 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
     }
 }
 
+/// How a pool treats its connections: those that were used a moment ago are trusted, and others asked first.
+#[must_use]
+pub fn pool_options() -> PgPoolOptions {
+    PgPoolOptions::new().test_before_acquire(false).before_acquire(|connection, seen| {
+        Box::pin(async move {
+            if seen.idle_for > TRUSTED_FOR {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    })
+}
+
 /// One connection to the same database that the others can't use up, made when it is first needed: for asking how things
 /// are when everything else is busy.
 #[must_use]
 pub fn apart(database: &Database) -> Database {
     let options = database.connect_options().as_ref().clone();
-    PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options)
+    pool_options().max_connections(1).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options)
 }
 
 /// Whether the database answers in time.

@@ -21,7 +21,7 @@ mod simulation;
 mod users;
 
 pub use cache::{CACHED_BYTES_MAX, STREAM_QUEUE_MAX};
-pub use database::{ConnectError, Database, answers, apart, connect, is_away};
+pub use database::{ConnectError, Database, answers, apart, connect, is_away, pool_options};
 pub use event_store::EventStore;
 pub use handler::{CONFLICT_RETRIES_MAX, Envelope, ExecuteError, LoadError, Loaded, Outcome};
 pub use migrations::{MigrateError, migrate};

@@ -187,12 +187,7 @@ impl Users {
     /// # Errors
     /// The database does not answer.
     pub async fn find(&self, id: Uuid) -> Result<Option<User>, UserError> {
-        if let Some(found) = self.lookups.find(&self.pool, id).await {
-            return Ok(found);
-        }
-        let row: Option<UserRow> =
-            sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
-        Ok(row.map(|row| row.0))
+        self.lookups.find(&self.pool, id).await
     }
 
     /// The user with an address.

@@ -1,11 +1,12 @@
 //! The log as a writer needs it: PostgreSQL, or a simulated one that breaks (`simulation`).
 
+use domain::Position;
 use sqlx::{PgConnection, PgPool};
 
 use super::KeyRecord;
 use super::outcome::{self, Failure};
 use super::queue::Pending;
-use super::statement::{self, Transaction, Verdict};
+use super::statement::{self, Texts, Transaction, Verdict};
 
 /// What a writer appends to.
 pub(super) trait Log: Send {
@@ -39,6 +40,11 @@ pub(super) struct Postgres {
     pool: PgPool,
     /// Those that do nothing.
     idle: Vec<Line>,
+    /// Where the log ends, as far as this process knows: others append, too.
+    end: Position,
+    /// Events in a partition.
+    partition_size: i64,
+    texts: Texts,
 }
 
 /// A connection that is set up for appending, so never given back to the pool.
@@ -57,8 +63,24 @@ impl Line {
 }
 
 impl Postgres {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, idle: Vec::new() }
+    /// `end`: the last position of the log.
+    pub(super) fn new(pool: PgPool, end: Position, partition_size: i64) -> Self {
+        Self { pool, idle: Vec::new(), end, partition_size, texts: Texts::to(None) }
+    }
+
+    /// Appends what is likely to come next straight to the partition that is likely to take it.
+    async fn send(&mut self, line: &mut Line, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
+        let count = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
+        let partition_of = |position| (position - 1) / self.partition_size;
+        let (first, last) = (self.end + 1, self.end.saturating_add(Position::try_from(count).unwrap_or(Position::MAX)));
+        let partition = Some(partition_of(first)).filter(|partition| *partition == partition_of(last));
+        if self.texts.partition() != partition {
+            self.texts = Texts::to(partition);
+        }
+        let verdicts = statement::append(&mut line.connection, batch, line.transaction, &self.texts).await;
+        let verdicts = verdicts.map_err(Failure::of)?;
+        self.end = verdicts.iter().filter_map(Verdict::position).fold(self.end, Position::max);
+        Ok(verdicts)
     }
 
     /// A connection in a transaction of this kind.
@@ -85,7 +107,7 @@ impl Log for Postgres {
 
     async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
         let mut line = self.line(Transaction::OfItsOwn).await.map_err(Failure::Retry)?;
-        let appended = statement::append(&mut line.connection, batch, line.transaction).await.map_err(Failure::of);
+        let appended = self.send(&mut line, batch).await;
         // Otherwise its state is unknown.
         if matches!(appended, Ok(_) | Err(Failure::Refused(_) | Failure::PartitionMissing(_))) {
             self.idle.push(line);
@@ -95,9 +117,9 @@ impl Log for Postgres {
 
     async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, Line), Failure> {
         let mut line = self.line(Transaction::Open).await.map_err(Failure::Retry)?;
-        let failure = match statement::append(&mut line.connection, batch, line.transaction).await {
+        let failure = match self.send(&mut line, batch).await {
             Ok(verdicts) => return Ok((verdicts, line)),
-            Err(error) => Failure::of(error),
+            Err(failure) => failure,
         };
         if matches!(failure, Failure::Refused(_) | Failure::PartitionMissing(_))
             && line.turn("ROLLBACK", Transaction::OfItsOwn).await.is_ok()

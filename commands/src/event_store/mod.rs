@@ -61,8 +61,8 @@ impl EventStore {
             sqlx::query_as("SELECT position, partition_size FROM event_log").fetch_one(&pool).await?;
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (head_moved, head) = watch::channel(position);
-        let writer =
-            Writer::new(log::Postgres::new(pool.clone()), waiting, Arc::new(head_moved), OVERLAPPED_APPENDS_MIN);
+        let log = log::Postgres::new(pool.clone(), position, partition_size);
+        let writer = Writer::new(log, waiting, Arc::new(head_moved), OVERLAPPED_APPENDS_MIN);
         tracker.spawn(writer.run(shutdown.clone()));
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
         Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_BYTES_MAX) }) })

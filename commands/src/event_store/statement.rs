@@ -1,6 +1,8 @@
 //! The statements that append, each one round trip: in a transaction of its own, since a statement outside `BEGIN` commits
 //! by itself, or in one that is committed later.
 
+mod text;
+
 use chrono::{DateTime, Utc};
 use domain::{Position, Version};
 use sqlx::PgConnection;
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use super::queue::Pending;
 use super::{Append, Expected};
+pub(super) use text::Texts;
 
 /// What became of one append of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,16 @@ pub(super) enum Verdict {
     AlreadyApplied { version: Version, position: Position },
 }
 
+impl Verdict {
+    /// Where the append's last event is, if it is in the log.
+    pub(super) fn position(&self) -> Option<Position> {
+        match self {
+            Self::Appended { position, .. } | Self::AlreadyApplied { position, .. } => Some(*position),
+            Self::Conflict { .. } => None,
+        }
+    }
+}
+
 /// For a connection that appends. Its statements are look-ups by key: the planner, who knows neither the length of an array
 /// nor how fast these tables grow between two ANALYZEs, would at times read whole tables instead, or plan each anew.
 pub(super) const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
@@ -30,6 +43,10 @@ pub(super) const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET
 const NOT_AS_EXPECTED: &str = "VE003";
 /// SQLSTATE of a key, or a new stream, that is there already.
 const UNIQUE_VIOLATION: &str = "23505";
+/// SQLSTATE of a position that the partition does not take, which was given out for the last one of it was another process's.
+const OTHER_PARTITION: &str = "23514";
+/// SQLSTATE of a partition that is not there.
+const NO_TABLE: &str = "42P01";
 
 /// The transaction that a statement is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +62,11 @@ pub(super) async fn append(
     connection: &mut PgConnection,
     batch: &[Pending],
     transaction: Transaction,
+    texts: &Texts,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     let appended = match (Requests::of(batch), batch) {
-        (Some(_), [Pending { append, .. }]) if append.events.len() == 1 => append_one(connection, append).await,
-        (Some(requests), _) => append_all(connection, requests, batch).await.map(Some),
+        (Some(_), [Pending { append, .. }]) if append.events.len() == 1 => append_one(connection, append, texts).await,
+        (Some(requests), _) => append_all(connection, requests, batch, texts).await.map(Some),
         (None, _) => Ok(None),
     };
     match appended {
@@ -67,102 +85,8 @@ pub(super) async fn append(
 
 fn is_unexpected(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some(NOT_AS_EXPECTED | UNIQUE_VIOLATION))
+    matches!(code.as_deref(), Some(NOT_AS_EXPECTED | UNIQUE_VIOLATION | OTHER_PARTITION | NO_TABLE))
 }
-
-/// The statement that takes the whole batch or nothing. It has the order of locks of `append_batch`: stream heads, sorted
-/// by the caller; then the counter, and from there to the commit this batch is alone.
-macro_rules! append_all {
-    ($heads:literal, $count:literal) => {
-        concat!(
-            "WITH ",
-            $heads,
-            ", log AS (
-                UPDATE event_log SET position = position + $1 WHERE only_row AND every_one($2, ",
-            $count,
-            ", 'VE003')
-                RETURNING position - $1 AS before, clock_timestamp() AS moment
-            ), keys AS (
-                INSERT INTO append_keys (key, stream_id, category, version, position)
-                SELECT k.key, k.stream, k.category, k.version, log.before + k.last
-                FROM log, (SELECT unnest($3::text[]) AS key, unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category,
-                                  unnest($7::bigint[]) AS version, unnest($8::bigint[]) AS last) AS k
-            ), written AS (
-                INSERT INTO events (position, id, stream_id, category, version, type, schema_version, occurred_at,
-                                    recorded_at, actor, correlation_id, causation_id, trace, payload)
-                SELECT log.before + e.ordinal, e.id, e.stream, e.category, e.version, e.type, e.schema, e.occurred,
-                       log.moment, e.actor, e.correlation, e.causation, e.trace, e.payload::json
-                FROM log, (SELECT generate_series(1, $1) AS ordinal, unnest($9::uuid[]) AS id,
-                                  unnest($10::uuid[]) AS stream, unnest($11::text[]) AS category,
-                                  unnest($12::bigint[]) AS version, unnest($13::text[]) AS type,
-                                  unnest($14::smallint[]) AS schema, unnest($15::timestamptz[]) AS occurred,
-                                  unnest($16::text[]) AS actor, unnest($17::uuid[]) AS correlation,
-                                  unnest($18::uuid[]) AS causation, unnest($19::text[]) AS trace,
-                                  unnest($20::text[]) AS payload) AS e
-                RETURNING 1
-            )
-            SELECT before FROM log WHERE every_one($1, (SELECT count(*) FROM written), 'VE002')"
-        )
-    };
-}
-
-/// Of streams that are all there.
-const APPEND_TO_STREAMS: &str = append_all!(
-    "moved AS (
-        UPDATE streams AS s SET version = r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
-        RETURNING 1
-    )",
-    "(SELECT count(*) FROM moved)"
-);
-
-/// Of streams of which some are new.
-const APPEND_TO_NEW_STREAMS: &str = append_all!(
-    "moved AS (
-        UPDATE streams AS s SET version = r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE r.expected > 0 AND s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
-        RETURNING 1
-    ), opened AS (
-        INSERT INTO streams (stream_id, category, version)
-        SELECT r.stream, r.category, r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE r.expected = 0
-        RETURNING 1
-    )",
-    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM opened)"
-);
-
-/// What an idle system does: a single event, without the arrays that cost more than the event. Writes nothing if the stream
-/// is not as expected.
-macro_rules! append_one {
-    ($head:literal) => {
-        concat!(
-            "WITH head AS (",
-            $head,
-            " RETURNING 1), log AS (
-                UPDATE event_log SET position = position + 1 WHERE only_row AND EXISTS (SELECT FROM head)
-                RETURNING position, clock_timestamp() AS moment
-            ), keys AS (
-                INSERT INTO append_keys (key, stream_id, category, version, position)
-                SELECT $1, $2, $3, $4 + 1, log.position FROM log
-            )
-            INSERT INTO events (position, id, stream_id, category, version, type, schema_version, occurred_at,
-                                recorded_at, actor, correlation_id, causation_id, trace, payload)
-            SELECT log.position, $5, $2, $3, $4 + 1, $6, $7, $8, log.moment, $9, $10, $11, $12, $13::json FROM log
-            RETURNING position"
-        )
-    };
-}
-
-const APPEND_ONE_TO_STREAM: &str =
-    append_one!("UPDATE streams SET version = $4 + 1 WHERE stream_id = $2 AND category = $3 AND version = $4");
-const APPEND_ONE_TO_NEW_STREAM: &str =
-    append_one!("INSERT INTO streams (stream_id, category, version) VALUES ($2, $3, $4 + 1)");
 
 /// Appends of which each names the version that it expects: everything but the position is known beforehand.
 struct Requests {
@@ -228,12 +152,15 @@ fn appends(batch: &[Pending]) -> impl Iterator<Item = &Append> {
 }
 
 /// `None`: the stream is not as expected, and nothing was written.
-async fn append_one(connection: &mut PgConnection, append: &Append) -> Result<Option<Vec<Verdict>>, sqlx::Error> {
+async fn append_one(
+    connection: &mut PgConnection,
+    append: &Append,
+    texts: &Texts,
+) -> Result<Option<Vec<Verdict>>, sqlx::Error> {
     let (Expected::Exact(expected), [event]) = (append.expected, append.events.as_slice()) else {
         return Ok(None);
     };
-    let statement = if expected == 0 { APPEND_ONE_TO_NEW_STREAM } else { APPEND_ONE_TO_STREAM };
-    let position: Option<Position> = sqlx::query_scalar(statement)
+    let position: Option<Position> = sqlx::query_scalar(texts.one(expected == 0))
         .bind(append.key.as_str())
         .bind(append.stream.id)
         .bind(append.stream.category.as_str())
@@ -256,9 +183,9 @@ async fn append_all(
     connection: &mut PgConnection,
     requests: Requests,
     batch: &[Pending],
+    texts: &Texts,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     let Requests { expected, versions, ends } = requests;
-    let statement = if expected.contains(&0) { APPEND_TO_NEW_STREAMS } else { APPEND_TO_STREAMS };
     let columns = Columns::of(batch);
     // Of each event, in the order of the appends.
     let mut event_streams = Vec::with_capacity(columns.ids.len());
@@ -271,7 +198,7 @@ async fn append_all(
             event_versions.push(version);
         }
     }
-    let before: Position = sqlx::query_scalar(statement)
+    let before: Position = sqlx::query_scalar(texts.all(expected.contains(&0)))
         .bind(ends.last().copied().unwrap_or(0))
         .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
         .bind(appends(batch).map(|a| a.key.as_str()).collect::<Vec<_>>())

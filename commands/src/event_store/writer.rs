@@ -257,11 +257,7 @@ impl<L: Log> Writer<L> {
 }
 
 fn answer(head_moved: &watch::Sender<Position>, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-    let positions = verdicts.iter().filter_map(|verdict| match verdict {
-        Verdict::Appended { position, .. } => Some(*position),
-        _ => None,
-    });
-    if let Some(head) = positions.max() {
+    if let Some(head) = verdicts.iter().filter_map(Verdict::position).max() {
         moved_to(head_moved, head);
     }
     for (pending, verdict) in batch.into_iter().zip(verdicts) {

@@ -133,7 +133,7 @@ impl<S: Surroundings, C: Clock> Leader<S, C> {
     pub(super) async fn run(mut self, wake: &mut impl Wake, shutdown: &CancellationToken) -> Result<(), RelayError> {
         while !shutdown.is_cancelled() {
             self.keep_lease().await?;
-            let read = self.send_more().await?;
+            let read = self.send_more(shutdown).await?;
             self.collect_ready().await?;
             self.store_progress(false).await?;
             self.still_acknowledged()?;
@@ -154,19 +154,22 @@ impl<S: Surroundings, C: Clock> Leader<S, C> {
     }
 
     /// Sends what the log has and the window takes. `true`: there may be more.
-    async fn send_more(&mut self) -> Result<bool, RelayError> {
+    async fn send_more(&mut self, shutdown: &CancellationToken) -> Result<bool, RelayError> {
         if self.in_flight.len() >= self.bounds.in_flight {
             return Ok(false);
         }
         let events = self.surroundings.read(self.sent.position, self.bounds.read).await?;
         let full = events.len() == self.bounds.read;
         for event in events {
-            self.send(&event).await?;
+            if !self.send(&event, shutdown).await? {
+                return Ok(false);
+            }
         }
         Ok(full)
     }
 
-    async fn send(&mut self, event: &Recorded) -> Result<(), RelayError> {
+    /// `false`: the producer's queue is full, and this is the end.
+    async fn send(&mut self, event: &Recorded, shutdown: &CancellationToken) -> Result<bool, RelayError> {
         let partition = partition_of(event.stream.id, self.partitions);
         let slot = usize::try_from(partition).unwrap_or(0);
         let delivery = loop {
@@ -178,6 +181,7 @@ impl<S: Surroundings, C: Clock> Leader<S, C> {
                         biased;
                         collected = self.collect_one(), if !self.in_flight.is_empty() => collected?,
                         () = poll.sleep(POLL_EVERY) => {}
+                        () = shutdown.cancelled() => return Ok(false),
                     }
                     self.keep_lease().await?;
                     // A client that hangs with a full queue would hold this leader for good.
@@ -191,7 +195,7 @@ impl<S: Surroundings, C: Clock> Leader<S, C> {
         self.sent.position = event.position;
         self.sent.previous[slot] = event.position;
         self.in_flight.push_back(InFlight { position: event.position, slot, delivery });
-        Ok(())
+        Ok(true)
     }
 
     /// Waits for the oldest record's acknowledgement. Cancel-safe: the record stays in flight until it is collected.

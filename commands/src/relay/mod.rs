@@ -5,6 +5,7 @@
 //! everything is acknowledged. A crash sends one window of records again; consumers drop them by position. There are no
 //! Kafka transactions and no writes to Kafka from a request.
 
+mod candidate;
 mod checkpoint;
 mod client;
 mod leader;
@@ -16,8 +17,6 @@ mod state;
 mod surroundings;
 mod topic;
 
-use std::time::Duration;
-
 use domain::Position;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -27,14 +26,13 @@ use uuid::Uuid;
 pub use partition::partition_of;
 pub use state::{RelayState, state};
 
-use crate::lease::{LEASE_RENEWED_EVERY, Lease};
+use crate::clock::MachineClock;
+use candidate::{Relay, stand};
 
 /// Partitions of a topic that the relay creates. Fixed for the life of a topic.
 pub const PARTITIONS: i32 = 12;
 /// Topic the log is carried to where none is configured.
 pub const TOPIC: &str = "voice.events.v1";
-/// Pause after a failed term, before standing for the lease again.
-const TERM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where the log is carried to.
 #[derive(Debug, Clone)]
@@ -90,28 +88,7 @@ pub async fn run_as(
     head: watch::Receiver<Position>,
     shutdown: CancellationToken,
 ) {
-    while !shutdown.is_cancelled() {
-        let lease = match Lease::acquire(&pool, &lease_name(&config.topic), holder).await {
-            Ok(Some(lease)) => lease,
-            Ok(None) => {
-                pause(LEASE_RENEWED_EVERY, &shutdown).await;
-                continue;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the relay's lease could not be asked for");
-                pause(TERM_PAUSE, &shutdown).await;
-                continue;
-            }
-        };
-        tracing::info!(topic = config.topic, epoch = lease.epoch, "relay leads");
-        if let Err(error) = leader::lead(&pool, &config, &lease, head.clone(), &shutdown).await {
-            tracing::warn!(error = %error, epoch = lease.epoch, "relay's term ended early");
-            pause(TERM_PAUSE, &shutdown).await;
-        }
-        if let Err(error) = lease.release(&pool).await {
-            tracing::warn!(%error, "the relay's lease could not be given back; it runs out by itself");
-        }
-    }
+    stand(&Relay { holder, pool, config, head }, MachineClock, &shutdown).await;
 }
 
 /// Makes the relay publish again from a position, such as after the topic was lost. Consumers drop what they have seen.
@@ -135,11 +112,4 @@ pub async fn position(pool: &PgPool, topic: &str) -> Result<Position, sqlx::Erro
 
 fn lease_name(topic: &str) -> String {
     format!("relay:{topic}")
-}
-
-async fn pause(duration: Duration, shutdown: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(duration) => {}
-        () = shutdown.cancelled() => {}
-    }
 }

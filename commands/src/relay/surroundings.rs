@@ -69,7 +69,8 @@ impl<'a> Machines<'a> {
             .set("bootstrap.servers", &config.brokers)
             .set("client.id", format!("voice-relay-{}", lease.epoch))
             .set("enable.idempotence", "true")
-            .set("linger.ms", "1")
+            // Long enough for the records of one batch to go together; a lone one waits as long.
+            .set("linger.ms", "0.2")
             // A queued record never times out: that would leave a hole behind which later records are delivered.
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{User, UserRow};
+use super::{User, UserError, UserRow};
 
 /// Most accounts that one statement looks up.
 const AT_ONCE_MAX: usize = 1_000;
@@ -19,16 +19,21 @@ const AT_ONCE_MAX: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Lookups(Mutex<State>);
 
+/// No connection became free.
+struct NoConnection;
+
+type Answer = oneshot::Sender<Result<Option<User>, NoConnection>>;
+
 #[derive(Default)]
 struct State {
-    waiting: Vec<(Uuid, oneshot::Sender<Option<User>>)>,
+    waiting: Vec<(Uuid, Answer)>,
     /// Somebody asks for those that wait, until nobody does.
     asking: bool,
 }
 
 impl Lookups {
-    /// One user, or that there is none. The outer `None`: the database did not answer, or not to this.
-    pub(super) async fn find(self: &Arc<Self>, pool: &PgPool, id: Uuid) -> Option<Option<User>> {
+    /// One user, or that there is none.
+    pub(super) async fn find(self: &Arc<Self>, pool: &PgPool, id: Uuid) -> Result<Option<User>, UserError> {
         let (answer, answered) = oneshot::channel();
         let first = {
             let mut state = self.state();
@@ -39,7 +44,23 @@ impl Lookups {
             // On a task of its own: who came first may go while others wait.
             tokio::spawn(Asking { lookups: Arc::clone(self), done: false }.ask(pool.clone()));
         }
-        answered.await.ok()
+        match answered.await {
+            Ok(Ok(user)) => Ok(user),
+            Ok(Err(NoConnection)) => Err(sqlx::Error::PoolTimedOut.into()),
+            // Who is not answered asks alone, and is told by that what is wrong.
+            Err(_) => Ok(query(pool, &[id]).await?.pop().map(|row| row.0)),
+        }
+    }
+
+    /// Takes those who wait now, as many as one statement looks up.
+    fn next(&self) -> Option<Vec<(Uuid, Answer)>> {
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            state.asking = false;
+            return None;
+        }
+        let count = state.waiting.len().min(AT_ONCE_MAX);
+        Some(state.waiting.drain(..count).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -55,28 +76,31 @@ struct Asking {
 
 impl Asking {
     async fn ask(mut self, pool: PgPool) {
-        loop {
-            let asked: Vec<_> = {
-                let mut state = self.lookups.state();
-                if state.waiting.is_empty() {
-                    state.asking = false;
-                    self.done = true;
-                    return;
-                }
-                let count = state.waiting.len().min(AT_ONCE_MAX);
-                state.waiting.drain(..count).collect()
-            };
+        while let Some(asked) = self.lookups.next() {
             let mut ids: Vec<Uuid> = asked.iter().map(|(id, _)| *id).collect();
             ids.sort_unstable();
             ids.dedup();
-            // Who is not answered asks alone, and is told by that what is wrong.
-            let Ok(rows) = query(&pool, &ids).await else { continue };
-            let users: HashMap<Uuid, User> = rows.into_iter().map(|row| (row.0.id, row.0)).collect();
-            for (id, answer) in asked {
-                // Who does not wait any more needs no answer.
-                let _ = answer.send(users.get(&id).cloned());
+            match query(&pool, &ids).await {
+                Ok(rows) => {
+                    let users: HashMap<Uuid, User> = rows.into_iter().map(|row| (row.0.id, row.0)).collect();
+                    for (id, answer) in asked {
+                        // Who does not wait any more needs no answer.
+                        let _ = answer.send(Ok(users.get(&id).cloned()));
+                    }
+                }
+                // As long as a request waits for a connection, none became free: waiting as long again, each for itself, would
+                // keep all of them waiting, and those who came meanwhile even longer.
+                Err(sqlx::Error::PoolTimedOut) => {
+                    let late = std::mem::take(&mut self.lookups.state().waiting);
+                    for (_, answer) in asked.into_iter().chain(late) {
+                        let _ = answer.send(Err(NoConnection));
+                    }
+                }
+                // They ask alone.
+                Err(_) => {}
             }
         }
+        self.done = true;
     }
 }
 

@@ -75,6 +75,13 @@ impl Cluster {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on nothing breaks any more.
+    pub(super) fn heal(&self) {
+        let mut tables = self.tables();
+        tables.faulty = false;
+        (tables.broker_away_until, tables.database_away_until) = (Duration::ZERO, Duration::ZERO);
+    }
+
     pub(super) fn append(&self, event: Recorded) {
         let position = event.position;
         self.tables().log.push(event);
@@ -110,13 +117,13 @@ impl Cluster {
         .await
     }
 
-    pub(super) async fn release(&self, holder: Process, epoch: i64) {
+    pub(super) async fn release(&self, holder: Process, epoch: i64) -> Result<(), RelayError> {
         let release = |tables: &mut Tables| {
             if (tables.lease.0, tables.lease.1) == (holder, epoch) {
                 tables.lease.2 = Duration::ZERO;
             }
         };
-        drop(self.ask(release).await);
+        self.ask(release).await
     }
 
     pub(super) async fn take_over(&self, epoch: i64) -> Result<Checkpoint, RelayError> {

@@ -5,6 +5,8 @@
 
 mod cluster;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -13,9 +15,9 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::RelayError;
+use super::candidate::{Candidate, stand};
 use super::leader::{Bounds, Leader};
-use super::{RelayError, TERM_PAUSE};
-use crate::lease::LEASE_RENEWED_EVERY;
 use crate::simulation::{OUTSIDE, Process, World, first_fault, for_each_seed};
 use cluster::{Cluster, Plant, Producer, Woken, slot_of};
 
@@ -23,29 +25,70 @@ const RELAYS: u64 = 2;
 const STREAMS: u128 = 6;
 const EVENTS: Position = 40;
 const BOUNDS: Bounds = Bounds { in_flight: 12, read: 4 };
+/// How long a process is frozen, at most.
+const FROZEN_MAX_MS: u64 = 12_000;
+/// Whoever is asked to end has what it sent to drain, even if it is frozen meanwhile.
+const ENDS_WITHIN: Duration = Duration::from_millis(FROZEN_MAX_MS + 8_000);
 /// After the last fault, a lease runs out, a producer is given up, and all is published.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
-/// A relay as `relay::run` is one: stands for the lease, leads, and again.
-async fn relay(cluster: Cluster, process: Process, shutdown: CancellationToken) {
-    let world = cluster.world.clone();
-    while !shutdown.is_cancelled() {
-        let Ok(Some(epoch)) = cluster.acquire(process).await else {
-            world.sleep(LEASE_RENEWED_EVERY).await;
-            continue;
-        };
-        if term(&cluster, process, epoch, &shutdown).await.is_err() {
-            world.sleep(TERM_PAUSE).await;
-        }
-        cluster.release(process, epoch).await;
+/// A relay's process.
+struct Relay {
+    cluster: Cluster,
+    process: Process,
+}
+
+impl Candidate for Relay {
+    type Lease = i64;
+
+    async fn acquire(&self) -> Result<Option<i64>, RelayError> {
+        self.cluster.acquire(self.process).await
+    }
+
+    async fn lead(&self, epoch: &i64, shutdown: &CancellationToken) -> Result<(), RelayError> {
+        let checkpoint = self.cluster.take_over(*epoch).await?;
+        let producer = Producer::new(self.cluster.clone(), self.process, *epoch);
+        let mut woken = Woken(self.cluster.head.subscribe(), self.cluster.world.clone());
+        Leader::new(producer, self.cluster.world.clone(), BOUNDS, checkpoint).run(&mut woken, shutdown).await
+    }
+
+    async fn release(&self, epoch: i64) -> Result<(), RelayError> {
+        self.cluster.release(self.process, epoch).await
     }
 }
 
-async fn term(cluster: &Cluster, process: Process, epoch: i64, shutdown: &CancellationToken) -> Result<(), RelayError> {
-    let checkpoint = cluster.take_over(epoch).await?;
-    let producer = Producer::new(cluster.clone(), process, epoch);
-    let mut woken = Woken(cluster.head.subscribe(), cluster.world.clone());
-    Leader::new(producer, cluster.world.clone(), BOUNDS, checkpoint).run(&mut woken, shutdown).await
+/// One that runs, and how to end it.
+struct Running {
+    process: Process,
+    shutdown: CancellationToken,
+    /// It has ended by itself.
+    ended: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn start(cluster: &Cluster, process: Process) -> Self {
+        let (shutdown, ended) = (CancellationToken::new(), Arc::<AtomicBool>::default());
+        let running = Self { process, shutdown: shutdown.clone(), ended: Arc::clone(&ended) };
+        let relay = Relay { cluster: cluster.clone(), process };
+        cluster.world.spawn(process, async move {
+            stand(&relay, relay.cluster.world.clone(), &shutdown).await;
+            ended.store(true, Ordering::Relaxed);
+        });
+        running
+    }
+
+    /// Asks it to end, and says when it has not within its time.
+    fn end(&self, cluster: &Cluster) {
+        self.shutdown.cancel();
+        let (cluster, ended) = (cluster.clone(), Arc::clone(&self.ended));
+        let world = cluster.world.clone();
+        world.spawn(OUTSIDE, async move {
+            cluster.world.sleep(ENDS_WITHIN).await;
+            if !ended.load(Ordering::Relaxed) {
+                cluster.tables().broken = Some("a relay that was asked to end goes on".to_owned());
+            }
+        });
+    }
 }
 
 fn event(position: Position, stream: u128) -> Recorded {
@@ -79,11 +122,7 @@ async fn appends(cluster: Cluster) {
 /// One relay at a time is killed, frozen or ended, or loses what it depends on.
 async fn chaos(cluster: Cluster) {
     let world = cluster.world.clone();
-    let start = |process| {
-        let shutdown = CancellationToken::new();
-        world.spawn(process, relay(cluster.clone(), process, shutdown.clone()));
-        (process, shutdown)
-    };
+    let start = |process| Running::start(&cluster, process);
     let mut relays: Vec<_> = (1..=RELAYS).map(start).collect();
     let faults = if cluster.tables().faulty { 2 + world.below(8) } else { 0 };
     for fault in 0..faults {
@@ -91,12 +130,12 @@ async fn chaos(cluster: Cluster) {
         let at = usize::try_from(world.below(RELAYS)).unwrap_or(0);
         match world.below(6) {
             0 => {
-                world.kill(relays[at].0);
+                world.kill(relays[at].process);
                 relays[at] = start(10 + fault);
             }
-            1 => world.freeze(relays[at].0, Duration::from_millis(world.below(12_000))),
+            1 => world.freeze(relays[at].process, Duration::from_millis(world.below(FROZEN_MAX_MS))),
             2 => {
-                relays[at].1.cancel();
+                relays[at].end(&cluster);
                 relays[at] = start(10 + fault);
             }
             3 => cluster.tables().broker_away_until = world.elapsed() + Duration::from_millis(world.below(30_000)),
@@ -104,9 +143,9 @@ async fn chaos(cluster: Cluster) {
             _ => cluster.publish_again(),
         }
     }
-    let mut tables = cluster.tables();
-    tables.faulty = false;
-    (tables.broker_away_until, tables.database_away_until) = (Duration::ZERO, Duration::ZERO);
+    cluster.heal();
+    // Those who are there now go on; whoever was asked to end has had time to.
+    world.sleep(ENDS_WITHIN).await;
 }
 
 async fn live(cluster: Cluster) -> Result<(), String> {
