@@ -43,13 +43,15 @@ impl Bookmark {
         lag_of_bookmark(pool, self.name).await
     }
 
-    /// Moves it forward; a lower place than the stored one changes nothing.
+    /// Moves it forward; a lower place than the stored one changes nothing. It is not waited for to reach the disk: whoever
+    /// keeps a place repeats what came after it, and after a crash of the server that may be a little more.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn store(&self, position: Position) -> Result<(), sqlx::Error> {
         sqlx::query(
-            "INSERT INTO bookmarks AS b (name, position) VALUES ($1, $2)
+            "WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+             INSERT INTO bookmarks AS b (name, position) SELECT $1, $2 FROM relaxed
              ON CONFLICT ON CONSTRAINT bookmarks_key DO UPDATE
                  SET position = excluded.position, updated_at = now() WHERE b.position < excluded.position",
         )

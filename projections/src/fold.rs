@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::feed::Followed;
 use crate::read_model::{Change, Decoded, ReadModel};
 
 /// Most keys that one projection may have parked. Beyond it the fault is hardly in the events.
@@ -43,16 +44,17 @@ pub(crate) struct Parked {
 pub(crate) struct Batch {
     /// Position of the last event.
     pub(crate) upto: Position,
-    pub(crate) decoded: Vec<Decoded>,
+    pub(crate) decoded: Vec<Arc<Followed>>,
     pub(crate) parked: Vec<Parked>,
 }
 
 impl Batch {
     /// Decodes events. Those of a parked key, and those that can't be decoded, are parked.
-    pub(crate) fn of(events: &[Arc<Recorded>], parked_keys: &HashSet<Uuid>) -> Self {
+    pub(crate) fn of(events: &[Arc<Followed>], parked_keys: &HashSet<Uuid>) -> Self {
         let mut batch = Self::default();
         let mut parked_here: HashSet<Uuid> = HashSet::new();
-        for recorded in events {
+        for event in events {
+            let recorded = &event.recorded;
             let (position, key) = (recorded.position, recorded.stream.id);
             batch.upto = position;
             if parked_keys.contains(&key) || parked_here.contains(&key) {
@@ -60,15 +62,21 @@ impl Batch {
                 batch.parked.push(Parked { position, key, error });
                 continue;
             }
-            match recorded.decode() {
-                Ok(event) => batch.decoded.push(Decoded { recorded: recorded.as_ref().into(), event }),
+            match event.decoded() {
+                Ok(_) => batch.decoded.push(Arc::clone(event)),
                 Err(error) => {
                     parked_here.insert(key);
-                    batch.parked.push(Parked { position, key, error: chain(&error) });
+                    batch.parked.push(Parked { position, key, error: chain(error) });
                 }
             }
         }
         batch
+    }
+
+    /// What is to be folded.
+    pub(crate) fn events(&self) -> Vec<&Decoded> {
+        // None of them is left out: those that can't be decoded are parked.
+        self.decoded.iter().filter_map(|event| event.decoded().ok()).collect()
     }
 
     /// One event that was tried by itself and could not be folded.
@@ -90,7 +98,7 @@ impl Batch {
 pub(crate) async fn apply(
     model: &dyn ReadModel,
     connection: &mut PgConnection,
-    decoded: &[Decoded],
+    decoded: &[&Decoded],
 ) -> Result<Vec<Change>, Failure> {
     if decoded.is_empty() {
         return Ok(Vec::new());

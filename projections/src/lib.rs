@@ -23,6 +23,7 @@ mod bookmark;
 pub mod changes;
 pub mod feed;
 mod fold;
+mod held;
 mod lag;
 mod listen;
 mod live;

@@ -76,10 +76,15 @@ pub trait ReadModel: Send + Sync + 'static {
         ""
     }
 
+    /// Whether an event may change a row. Over events that do not, the checkpoint moves a little later and for many at once.
+    fn concerns(&self, _event: &Event) -> bool {
+        true
+    }
+
     /// Folds events, in order, into the tables. Deterministic: the same events give the same rows, however they are cut
     /// into batches. Never reads a clock.
     ///
     /// # Errors
     /// The database refused; the projector finds out whether an event or the machinery is at fault.
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error>;
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error>;
 }

@@ -9,6 +9,7 @@
 
 mod cloudevent;
 mod consumer;
+mod followed;
 mod kafka;
 mod order;
 mod ring;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::lag::{Lag, lag_of};
 use crate::log::{self, LogError};
+pub(crate) use followed::Followed;
 use ring::Ring;
 
 /// Newest events that are kept in memory.
@@ -158,18 +160,26 @@ impl Tail {
     /// # Errors
     /// See [`LogError`].
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, LogError> {
+        Ok(recorded(self.follow(after, limit).await?))
+    }
+
+    /// The same for those who fold: what one of them has decoded, the others need not.
+    pub(crate) async fn follow(&self, after: Position, limit: usize) -> Result<Vec<Arc<Followed>>, LogError> {
         let head = self.head();
-        if let Some(events) = self.read_held(after, limit) {
+        if let Some(events) = self.held(after, limit) {
             return Ok(events);
         }
         let limit = limit.min(READ_EVENTS_MAX);
-        let events = log::read_between(&self.inner.pool, after, head, limit).await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+        Ok(Followed::all(log::read_between(&self.inner.pool, after, head, limit).await?))
     }
 
     /// The same from memory alone; `None`: the table has to be asked.
     #[must_use]
     pub fn read_held(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        self.held(after, limit).map(recorded)
+    }
+
+    fn held(&self, after: Position, limit: usize) -> Option<Vec<Arc<Followed>>> {
         if after >= self.head() {
             return Some(Vec::new());
         }
@@ -225,9 +235,13 @@ impl Inner {
         self.began.elapsed().saturating_sub(Duration::from_millis(self.moved_ms.load(Ordering::Relaxed)))
     }
 
-    fn read_ring(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+    fn read_ring(&self, after: Position, limit: usize) -> Option<Vec<Arc<Followed>>> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).read(after, limit)
     }
+}
+
+fn recorded(events: Vec<Arc<Followed>>) -> Vec<Arc<Recorded>> {
+    events.into_iter().map(|event| Arc::clone(&event.recorded)).collect()
 }
 
 fn milliseconds(duration: Duration) -> u64 {

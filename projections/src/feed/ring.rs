@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use domain::{Position, Recorded};
 
+use super::Followed;
+
 /// A dense run of events that ends at the head; the oldest leave when a bound is reached.
 pub(super) struct Ring {
-    events: VecDeque<Arc<Recorded>>,
+    events: VecDeque<Arc<Followed>>,
     head: Position,
     bytes: usize,
     events_max: usize,
@@ -34,20 +36,25 @@ impl Ring {
             self.bytes = 0;
         }
         self.head = event.position;
-        self.bytes += footprint(&event);
-        self.events.push_back(event);
+        self.bytes += held(&event);
+        self.events.push_back(Arc::new(Followed::new(event)));
         while self.events.len() > self.events_max || self.bytes > self.bytes_max {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= footprint(&oldest);
+            self.bytes -= held(&oldest.recorded);
         }
     }
 
     /// Events after a position, or `None` where the first of them is not here any more.
-    pub(super) fn read(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
-        let oldest = self.events.front()?.position;
+    pub(super) fn read(&self, after: Position, limit: usize) -> Option<Vec<Arc<Followed>>> {
+        let oldest = self.events.front()?.recorded.position;
         let skip = usize::try_from(after + 1 - oldest).ok()?;
         Some(self.events.iter().skip(skip).take(limit).cloned().collect())
     }
+}
+
+/// Memory of an event and of what it says, which is about as long as it was stored.
+fn held(event: &Recorded) -> usize {
+    footprint(event) + size_of::<Followed>() + event.payload.get().len()
 }
 
 /// Memory of an event, nearly.
@@ -66,7 +73,7 @@ mod tests {
     use crate::feed::order::tests::event;
 
     fn positions(ring: &Ring, after: Position, limit: usize) -> Option<Vec<Position>> {
-        ring.read(after, limit).map(|events| events.iter().map(|event| event.position).collect())
+        ring.read(after, limit).map(|events| events.iter().map(|event| event.recorded.position).collect())
     }
 
     #[test]
@@ -92,7 +99,7 @@ mod tests {
         assert_eq!(positions(&by_count, 1, 10), None);
         assert_eq!(positions(&by_count, 2, 10), Some(vec![3, 4, 5]));
 
-        let one = footprint(&event(1));
+        let one = held(&event(1));
         let mut by_bytes = Ring::new(0, 100, 2 * one);
         (1..=5).for_each(|position| by_bytes.push(event(position)));
         assert_eq!(positions(&by_bytes, 3, 10), Some(vec![4, 5]));

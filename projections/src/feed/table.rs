@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use domain::Position;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Inner;
 use crate::backoff::Backoff;
+use crate::held::{HELD_FOR, Held};
 use crate::listen::{EVENTS_CHANNEL, listen, woken};
 use crate::log;
 
@@ -39,12 +41,19 @@ pub(super) async fn follow(
             named.send_replace(position);
         }
     }));
+    let held = Held::new(inner.pool.clone());
+    let mut moved = Instant::now();
     let mut poll = POLL_MIN;
     let mut backoff = Backoff::new();
     loop {
-        match fetch(&inner).await {
-            Ok(0) => poll = (poll * 2).min(POLL_MAX),
-            Ok(_) => poll = POLL_MIN,
+        match fetch(&inner, &held).await {
+            Ok(0) => {
+                poll = (poll * 2).min(POLL_MAX);
+                if moved.elapsed() > HELD_FOR {
+                    held.give_back().await;
+                }
+            }
+            Ok(_) => (poll, moved) = (POLL_MIN, Instant::now()),
             Err(error) => {
                 tracing::error!(%error, cause = ?std::error::Error::source(&error), position = inner.head(),
                                 "the log can't be followed; trying again");
@@ -65,14 +74,16 @@ pub(super) async fn follow(
 }
 
 /// Reads everything up to the log's head; the number of events.
-async fn fetch(inner: &Inner) -> Result<usize, log::LogError> {
+async fn fetch(inner: &Inner, held: &Held) -> Result<usize, log::LogError> {
+    let mut used = held.take().await?;
     let mut total = 0;
     loop {
-        let events = log::read_after(&inner.pool, inner.head(), FETCH_EVENTS_MAX).await?;
+        let events = log::read_after(used.connection()?, inner.head(), FETCH_EVENTS_MAX).await?;
         let count = events.len();
         inner.push(events.into_iter().map(Arc::new).collect());
         total += count;
         if count < FETCH_EVENTS_MAX {
+            used.keep();
             return Ok(total);
         }
     }

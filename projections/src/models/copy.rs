@@ -3,12 +3,14 @@
 //! Text format (PostgreSQL documentation, COPY, "Text Format"): a line a row, columns separated by tabs, `\N` for null, and a
 //! backslash before what would otherwise mean something. It costs the server far less than JSON: nothing is parsed twice.
 
+mod binary;
 mod lines;
 
 use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::rows::write;
+pub(super) use binary::{BinaryRows, Field};
 
 /// A row that is no flat list of columns, or another list than the row before.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,12 @@
 //! Taking up again what was parked, after the fault has been mended.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use domain::Position;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::feed::Followed;
 use crate::fold::{self, Batch, Failure};
 use crate::listen::PROJECTIONS_CHANNEL;
 use crate::log::{self, LogError};
@@ -133,13 +133,12 @@ async fn fold_one(
     position: Position,
 ) -> Result<Result<Vec<Change>, String>, RetryError> {
     let events = log::read_between(&mut *transaction, position - 1, position, 1).await?;
-    let events: Vec<_> = events.into_iter().map(Arc::new).collect();
-    let batch = Batch::of(&events, &HashSet::new());
-    if let Some(parked) = batch.parked.into_iter().next() {
-        return Ok(Err(parked.error));
+    let batch = Batch::of(&Followed::all(events), &HashSet::new());
+    if let Some(parked) = batch.parked.first() {
+        return Ok(Err(parked.error.clone()));
     }
     let mut savepoint = transaction.begin().await?;
-    match fold::apply(model, &mut savepoint, &batch.decoded).await {
+    match fold::apply(model, &mut savepoint, &batch.events()).await {
         Ok(changes) => {
             savepoint.commit().await?;
             Ok(Ok(changes))

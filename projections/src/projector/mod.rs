@@ -17,14 +17,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Position, Recorded};
+use domain::Position;
 use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::backoff::{Backoff, spread};
-use crate::feed::Tail;
+use crate::feed::{Followed, READ_EVENTS_MAX, Tail};
 use crate::fold::{Batch, Failure, PARKED_KEYS_MAX, chain};
+use crate::held::HELD_FOR;
 use crate::log::LogError;
 use crate::progress::{Moved, Progress};
 use crate::read_model::ReadModel;
@@ -32,8 +35,11 @@ use crate::rebuild::RebuildError;
 pub(crate) use store::write_changes;
 use surroundings::{Events, Place, Stored, View};
 
-/// Most events in one transaction.
-pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Most events in one transaction. As many as the tail hands out at once, so that one that is behind has fewer of them.
+pub const BATCH_EVENTS_MAX: usize = READ_EVENTS_MAX;
+/// A checkpoint that moves over events which say nothing to the view is put off for so long: what comes meanwhile goes with it,
+/// and a transaction with rows that somebody waits for goes first.
+pub const NOTHING_REST: Duration = Duration::from_millis(20);
 /// How often one that stands by looks at the checkpoint. It takes over after two looks at a resting one.
 pub const STANDBY_LOOK: Duration = Duration::from_millis(500);
 
@@ -90,7 +96,7 @@ pub(crate) struct Projector {
 
 impl Projector {
     pub(crate) fn new(pool: PgPool, tail: Tail, model: Arc<dyn ReadModel>, progress: Progress) -> Self {
-        Self::between(Box::new(tail), Box::new(Stored { pool, model }), progress)
+        Self::between(Box::new(tail), Box::new(Stored::new(pool, model)), progress)
     }
 
     /// Keeps a view up to date with events.
@@ -140,14 +146,12 @@ impl Projector {
         self.load().await?;
         let mut head = self.events.watch();
         while !shutdown.is_cancelled() {
-            let events = self.events.read(self.position, self.limit).await?;
+            let mut events = self.events.read(self.position, self.limit).await?;
             if events.is_empty() {
-                let position = self.position;
-                let ahead = head.wait_for(|head| *head > position);
-                // The tail outlives its projectors, so the wait ends with an event or with shutdown.
-                drop(shutdown.run_until_cancelled(ahead).await);
+                self.wait(&mut head, shutdown).await;
                 continue;
             }
+            self.gather(&mut events, &mut head, shutdown).await?;
             match self.fold(&events).await? {
                 Committed::Yes => backoff.reset(),
                 Committed::No => {}
@@ -157,16 +161,48 @@ impl Projector {
         Ok(())
     }
 
+    /// Waits until there is something to do, or for shutdown.
+    async fn wait(&self, head: &mut watch::Receiver<Position>, shutdown: &CancellationToken) {
+        let position = self.position;
+        // The tail outlives its projectors, so the wait ends with an event or with shutdown.
+        let ahead = shutdown.run_until_cancelled(head.wait_for(|head| *head > position));
+        if tokio::time::timeout(HELD_FOR, ahead).await.is_err() {
+            self.view.rest().await;
+            drop(shutdown.run_until_cancelled(head.wait_for(|head| *head > position)).await);
+        }
+    }
+
+    /// Lets events that say nothing to the view wait for others, until one comes that does.
+    async fn gather(
+        &self,
+        events: &mut Vec<Arc<Followed>>,
+        head: &mut watch::Receiver<Position>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let until = Instant::now() + NOTHING_REST;
+        let mut looked_at = 0;
+        while events.len() < self.limit && !self.view.concerns(&events[looked_at..]) {
+            looked_at = events.len();
+            let last = events.last().map_or(self.position, |event| event.recorded.position);
+            let ahead = shutdown.run_until_cancelled(head.wait_for(|head| *head > last));
+            if !matches!(tokio::time::timeout_at(until, ahead).await, Ok(Some(_))) {
+                break;
+            }
+            events.extend(self.events.read(last, self.limit - events.len()).await?);
+        }
+        Ok(())
+    }
+
     /// Folds events in one transaction, or finds out which of them can't be folded: the failing batch is halved until one
     /// event is left, and that one is parked.
-    async fn fold(&mut self, events: &[Arc<Recorded>]) -> Result<Committed, Stop> {
+    async fn fold(&mut self, events: &[Arc<Followed>]) -> Result<Committed, Stop> {
         let batch = Batch::of(events, &self.parked_keys);
         match self.commit(&batch).await {
             Ok(committed) => self.done(&batch, committed),
             Err(Failure::Machinery(error)) => Err(error.into()),
             Err(Failure::Poison(error)) => match events {
                 [event] => {
-                    let parking = Batch::parking(event, error);
+                    let parking = Batch::parking(&event.recorded, error);
                     match self.commit(&parking).await {
                         Ok(committed) => self.done(&parking, committed),
                         Err(Failure::Machinery(error)) => Err(error.into()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::Position;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use super::Stop;
 use super::surroundings::Place;
@@ -11,6 +11,8 @@ use crate::changes::CHANGES_KEPT_POSITIONS;
 use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
 use crate::read_model::{Change, ReadModel};
 
+/// Most change rows that go with the end of their transaction.
+const TOLD_AT_ONCE_MAX: usize = 32;
 /// Most change rows removed by one statement.
 const PRUNE_ROWS_MAX: i64 = 5_000;
 /// Most statements at once; the rest has time.
@@ -45,41 +47,69 @@ pub(super) async fn load(pool: &PgPool, model: &dyn ReadModel) -> Result<Place, 
     Ok(Place { position, generation, parked_keys: keys.into_iter().collect() })
 }
 
-/// What changed; `None`: the checkpoint was not where it was expected.
+/// What changed; `None`: the checkpoint was not where it was expected. After an error the connection is of no use any more:
+/// its transaction may be open.
+///
+/// What a transaction begins and ends with goes in one message each: a projector that keeps up has one row to write, and each
+/// round trip costs as much as that.
 pub(super) async fn transact(
     connection: &mut PgConnection,
     model: &dyn ReadModel,
     (position, generation): (Position, i64),
     batch: &Batch,
 ) -> Result<Option<Vec<Change>>, Failure> {
-    let begin = "BEGIN; SET LOCAL search_path TO read, public";
-    let mut transaction = connection.begin_with(begin).await.map_err(Failure::Machinery)?;
-    // First, so that another projector of this model waits here and gives way before it touches a row.
-    let moved = sqlx::query(
-        "UPDATE public.projections SET position = $1, updated_at = now()
-         WHERE name = $2 AND version = $3 AND generation = $4 AND position = $5",
-    )
-    .bind(batch.upto)
-    .bind(model.name())
-    .bind(model.version())
-    .bind(generation)
-    .bind(position)
-    .execute(&mut *transaction)
-    .await
-    .map_err(Failure::Machinery)?;
-    if moved.rows_affected() != 1 {
-        transaction.rollback().await.map_err(Failure::Machinery)?;
+    let (name, version, upto) = (literal(model.name()), model.version(), batch.upto);
+    // The checkpoint first, so that another projector of this model waits here and gives way before it touches a row.
+    let begin = format!(
+        "BEGIN; SET LOCAL search_path TO read, public;
+         UPDATE public.projections SET position = {upto}, updated_at = now()
+         WHERE name = {name} AND version = {version} AND generation = {generation} AND position = {position}"
+    );
+    if run(connection, begin).await.map_err(Failure::Machinery)? != 1 {
+        run(connection, "ROLLBACK".to_owned()).await.map_err(Failure::Machinery)?;
         return Ok(None);
     }
-    let changes = fold::apply(model, &mut transaction, &batch.decoded).await?;
-    write_changes(&mut transaction, model.name(), &changes).await.map_err(Failure::Machinery)?;
-    fold::park(&mut transaction, model.name(), &batch.parked).await.map_err(Failure::Machinery)?;
-    transaction.commit().await.map_err(fold::failure)?;
+    let changes = fold::apply(model, connection, &batch.events()).await?;
+    fold::park(connection, model.name(), &batch.parked).await.map_err(Failure::Machinery)?;
+    let told = if changes.len() > TOLD_AT_ONCE_MAX {
+        write_changes(connection, model.name(), &changes).await.map_err(Failure::Machinery)?;
+        String::new()
+    } else {
+        changes_written(&name, &changes)
+    };
+    run(connection, format!("{told}COMMIT")).await.map_err(fold::failure)?;
     Ok(Some(changes))
 }
 
+/// Runs statements that take no parameters; how many rows they changed.
+async fn run(connection: &mut PgConnection, statements: String) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await?.rows_affected())
+}
+
+/// The statement of [`write_changes`] for a few rows, without parameters: they are numbers and ids.
+fn changes_written(name: &str, changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let row = |Change { position, key }: &Change| format!("({name}, {position}, '{key}')");
+    let rows: Vec<String> = changes.iter().map(row).collect();
+    format!(
+        "INSERT INTO public.changes (projection, position, key) VALUES {} ON CONFLICT DO NOTHING; ",
+        rows.join(", ")
+    )
+}
+
+/// A text as it stands in a statement.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Removes change rows that nobody may ask for any more.
-pub(super) async fn prune(connection: &mut PgConnection, projection: &str, position: Position) {
+pub(super) async fn prune(
+    connection: &mut PgConnection,
+    projection: &str,
+    position: Position,
+) -> Result<(), sqlx::Error> {
     for _ in 0..PRUNE_STATEMENTS_MAX {
         let removed = sqlx::query(
             "DELETE FROM changes WHERE ctid IN
@@ -89,16 +119,12 @@ pub(super) async fn prune(connection: &mut PgConnection, projection: &str, posit
         .bind(position - CHANGES_KEPT_POSITIONS)
         .bind(PRUNE_ROWS_MAX)
         .execute(&mut *connection)
-        .await;
-        match removed {
-            Ok(removed) if removed.rows_affected() < PRUNE_ROWS_MAX.unsigned_abs() => break,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(projection, %error, "old changes could not be removed");
-                break;
-            }
+        .await?;
+        if removed.rows_affected() < PRUNE_ROWS_MAX.unsigned_abs() {
+            break;
         }
     }
+    Ok(())
 }
 
 /// Stores what changed, each row once.

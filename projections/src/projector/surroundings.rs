@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Position, Recorded};
+use domain::Position;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Stop, setup, store};
-use crate::feed::Tail;
+use crate::feed::{Followed, Tail};
 use crate::fold::{Batch, Failure};
+use crate::held::Held;
 use crate::log::LogError;
 use crate::read_model::{Change, ReadModel};
 
@@ -22,7 +23,7 @@ pub(super) trait Events: Send + Sync {
     fn watch(&self) -> watch::Receiver<Position>;
 
     /// Events after a position, at most `limit`; empty: the head is reached.
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, LogError>;
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Followed>>, LogError>;
 }
 
 #[async_trait]
@@ -31,8 +32,8 @@ impl Events for Tail {
         Self::watch(self)
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, LogError> {
-        Self::read(self, after, limit).await
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Followed>>, LogError> {
+        self.follow(after, limit).await
     }
 }
 
@@ -61,14 +62,26 @@ pub(super) trait View: Send + Sync {
     /// nothing was done.
     async fn commit(&self, position: Position, generation: i64, batch: &Batch) -> Result<Option<Vec<Change>>, Failure>;
 
+    /// Whether anything of these events may change the view.
+    fn concerns(&self, events: &[Arc<Followed>]) -> bool;
+
+    /// There was nothing to do for a while.
+    async fn rest(&self) {}
+
     /// Removes change rows that nobody may ask for any more. What is not removed now is removed later.
     async fn prune(&self, position: Position);
 }
 
 /// A view in PostgreSQL.
 pub(super) struct Stored {
-    pub(super) pool: PgPool,
-    pub(super) model: Arc<dyn ReadModel>,
+    held: Held,
+    model: Arc<dyn ReadModel>,
+}
+
+impl Stored {
+    pub(super) fn new(pool: PgPool, model: Arc<dyn ReadModel>) -> Self {
+        Self { held: Held::new(pool), model }
+    }
 }
 
 #[async_trait]
@@ -78,30 +91,44 @@ impl View for Stored {
     }
 
     async fn prepare(&self) -> Result<(), Stop> {
-        setup::prepare(&self.pool, self.model.as_ref()).await
+        setup::prepare(self.held.pool(), self.model.as_ref()).await
     }
 
     async fn load(&self) -> Result<Place, Stop> {
-        store::load(&self.pool, self.model.as_ref()).await
+        store::load(self.held.pool(), self.model.as_ref()).await
     }
 
     async fn commit(&self, position: Position, generation: i64, batch: &Batch) -> Result<Option<Vec<Change>>, Failure> {
-        let mut connection = self.pool.acquire().await.map_err(Failure::Machinery)?;
+        let mut used = self.held.take().await.map_err(Failure::Machinery)?;
+        let connection = used.connection().map_err(Failure::Machinery)?;
         let place = (position, generation);
-        let done = store::transact(&mut connection, self.model.as_ref(), place, batch).await;
-        if done.is_err() {
-            // Whatever state it was left in, and whatever it has prepared for tables that are not there any more.
-            connection.close_on_drop();
+        let done = store::transact(connection, self.model.as_ref(), place, batch).await;
+        // Otherwise it is closed, whatever state it was left in, and whatever it has prepared for tables that are not there any more.
+        if done.is_ok() {
+            used.keep();
         }
         done
     }
 
+    fn concerns(&self, events: &[Arc<Followed>]) -> bool {
+        // What can't be decoded is to be parked.
+        events.iter().any(|event| event.decoded().map_or(true, |event| self.model.concerns(&event.event)))
+    }
+
+    async fn rest(&self) {
+        self.held.give_back().await;
+    }
+
     async fn prune(&self, position: Position) {
-        match self.pool.acquire().await {
-            Ok(mut connection) => store::prune(&mut connection, self.model.name(), position).await,
-            Err(error) => {
-                tracing::warn!(projection = self.model.name(), %error, "old changes could not be removed");
-            }
+        let name = self.model.name();
+        let pruned = async {
+            let mut used = self.held.take().await?;
+            store::prune(used.connection()?, name, position).await?;
+            used.keep();
+            Ok::<_, sqlx::Error>(())
+        };
+        if let Err(error) = pruned.await {
+            tracing::warn!(projection = name, %error, "old changes could not be removed");
         }
     }
 }

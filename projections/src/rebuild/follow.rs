@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use domain::{Position, Recorded};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use domain::Position;
+use sqlx::{Connection, PgConnection};
 
 use super::{Feed, Rebuild, RebuildError, RebuildProgress};
+use crate::feed::Followed;
 use crate::fold::{self, Batch, Failure};
 use crate::log::{self, LogError};
 use crate::read_model::Decoded;
@@ -15,8 +16,6 @@ use crate::replay::{Chunk, Replay};
 pub const REBUILD_EVENTS_MAX: usize = 5_000;
 /// A new view this close to the served one is compared and switched in.
 pub const NEAR_POSITIONS: i64 = 1_000;
-/// Memory for making an index.
-const INDEX_MEMORY: &str = "128MB";
 /// Rounds in which a rebuild may fail to come closer to the served view than it ever was. More, and the log grows faster
 /// than it can be folded.
 pub const ROUNDS_MAX: u32 = 20;
@@ -39,14 +38,6 @@ impl Rebuild<'_> {
             }
         }
         self.fold_far(connection, target, progress).await?;
-        Ok(())
-    }
-
-    /// Makes the indexes that the questions need.
-    pub(super) async fn index(&self, connection: &mut PgConnection) -> Result<(), RebuildError> {
-        // A large one is built in memory where there is enough.
-        let indexes = format!("SET maintenance_work_mem TO '{INDEX_MEMORY}'; {}", self.model.indexes());
-        sqlx::raw_sql(AssertSqlSafe(indexes)).execute(connection).await?;
         Ok(())
     }
 
@@ -111,7 +102,7 @@ impl Rebuild<'_> {
         let waits = |decoded: &Decoded| self.parked_keys.contains(&decoded.recorded.stream.id);
         let whole = chunk.undecodable.is_empty() && (self.parked_keys.is_empty() || !chunk.events.iter().any(waits));
         if whole {
-            match self.fold_whole(connection, &chunk.events).await {
+            match self.fold_whole(connection, &chunk.events.iter().collect::<Vec<_>>()).await {
                 Ok(()) => {
                     self.position = chunk.upto;
                     return Ok(());
@@ -123,7 +114,7 @@ impl Rebuild<'_> {
         self.fold_upto(connection, chunk.upto).await
     }
 
-    async fn fold_whole(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<(), Failure> {
+    async fn fold_whole(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<(), Failure> {
         let mut transaction = connection.begin().await.map_err(Failure::Machinery)?;
         // What changed is nobody's business: the served view has told it already.
         fold::apply(self.model, &mut transaction, events).await?;
@@ -141,14 +132,13 @@ impl Rebuild<'_> {
             if events.is_empty() {
                 return Err(LogError::Hole { expected: self.position + 1, found: upto }.into());
             }
-            let events: Vec<Arc<Recorded>> = events.into_iter().map(Arc::new).collect();
-            self.fold(connection, &events).await?;
+            self.fold(connection, &Followed::all(events)).await?;
         }
         Ok(())
     }
 
     /// Folds events; those that can't be are cornered by halving and parked, as in the projector.
-    async fn fold(&mut self, connection: &mut PgConnection, events: &[Arc<Recorded>]) -> Result<(), RebuildError> {
+    async fn fold(&mut self, connection: &mut PgConnection, events: &[Arc<Followed>]) -> Result<(), RebuildError> {
         let mut rest = events;
         let mut limit = rest.len();
         while !rest.is_empty() {
@@ -163,7 +153,7 @@ impl Rebuild<'_> {
                 Err(Failure::Machinery(error)) => return Err(error.into()),
                 Err(Failure::Poison(error)) => match now {
                     [event] => {
-                        let parking = Batch::parking(event, error);
+                        let parking = Batch::parking(&event.recorded, error);
                         fold::park(connection, &self.schema, &parking.parked).await?;
                         self.folded(&parking)?;
                         rest = later;
@@ -184,7 +174,7 @@ impl Rebuild<'_> {
     async fn try_fold(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), Failure> {
         let mut transaction = connection.begin().await.map_err(Failure::Machinery)?;
         // What changed is nobody's business: the served view has told it already.
-        fold::apply(self.model, &mut transaction, &batch.decoded).await?;
+        fold::apply(self.model, &mut transaction, &batch.events()).await?;
         fold::park(&mut transaction, &self.schema, &batch.parked).await.map_err(Failure::Machinery)?;
         transaction.commit().await.map_err(fold::failure)
     }

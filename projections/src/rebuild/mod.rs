@@ -9,6 +9,7 @@
 
 mod compare;
 mod follow;
+mod index;
 pub(crate) mod names;
 mod report;
 mod shared;

@@ -11,8 +11,8 @@ use crate::log::LogError;
 use crate::read_model::Header;
 
 /// What a replay reads of an event, in the order of [`decode`].
-pub(super) const COLUMNS: &str = "position, stream_id, category, version, occurred_at, type, payload";
-const COLUMNS_COUNT: i16 = 7;
+pub(super) const COLUMNS: &str = "position, stream_id, category, version, occurred_at, type, schema_version, payload";
+const COLUMNS_COUNT: i16 = 8;
 /// What every binary COPY begins with; 32 bits of flags and the length of an extension follow.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The epoch of PostgreSQL's timestamps, 2000-01-01, in microseconds of Unix time.
@@ -64,7 +64,8 @@ fn event(row: &mut Fields<'_>) -> Result<Message, Malformed> {
     let version = row.integer()?;
     let occurred_at = row.time()?;
     let event_type = row.text()?;
-    let event = Event::decode(event_type, row.text()?);
+    let schema_version = i16::from_be_bytes(row.array()?);
+    let event = Event::decode(event_type, schema_version, row.text()?);
     Ok(Message::Row(Header { position, stream: StreamName { category, id }, version, occurred_at }, event))
 }
 
@@ -147,6 +148,7 @@ mod tests {
             Some(&2_i64.to_be_bytes()),
             Some(&1_000_000_i64.to_be_bytes()),
             Some(b"call.queued"),
+            Some(&1_i16.to_be_bytes()),
             Some(payload),
         ])
     }
@@ -175,7 +177,7 @@ mod tests {
         for length in 0..whole.len() {
             assert!(decode(&whole[..length], 7).is_err(), "cut after {length} bytes");
         }
-        for fields in [&[None; 7][..], &[Some(&b"12345678"[..]); 7], &[Some(&b"12345678"[..]); 6]] {
+        for fields in [&[None; 8][..], &[Some(&b"12345678"[..]); 8], &[Some(&b"12345678"[..]); 7]] {
             assert!(matches!(decode(&row(fields), 7), Err(LogError::Contradiction { position: 7, .. })));
         }
     }

@@ -53,7 +53,11 @@ impl ReadModel for Agents {
         include_str!("indexes.sql")
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+    fn concerns(&self, event: &domain::Event) -> bool {
+        matches!(event, domain::Event::Agent(_) | domain::Event::Call(_))
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let Some(first) = events.first() else {
             return Ok(Vec::new());
         };
@@ -73,7 +77,7 @@ impl ReadModel for Agents {
 }
 
 /// Agents that may get something to do, and calls whose contacts may change.
-fn keys_of(events: &[Decoded]) -> (Vec<AgentId>, Vec<CallId>) {
+fn keys_of(events: &[&Decoded]) -> (Vec<AgentId>, Vec<CallId>) {
     let (mut agents, mut calls) = (BTreeSet::new(), BTreeSet::new());
     for decoded in events {
         let id = decoded.recorded.stream.id;

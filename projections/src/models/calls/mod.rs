@@ -46,8 +46,13 @@ impl ReadModel for Calls {
         include_str!("indexes.sql")
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
-        let events: Vec<&Decoded> = events.iter().filter(|e| matches!(e.event, domain::Event::Call(_))).collect();
+    fn concerns(&self, event: &domain::Event) -> bool {
+        matches!(event, domain::Event::Call(_))
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+        let events: Vec<&Decoded> =
+            events.iter().copied().filter(|e| matches!(e.event, domain::Event::Call(_))).collect();
         let ids: BTreeSet<CallId> = events.iter().map(|decoded| decoded.recorded.stream.id).collect();
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -72,7 +72,11 @@ impl ReadModel for Dashboard {
         include_str!("dashboard.sql")
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+    fn concerns(&self, event: &domain::Event) -> bool {
+        matches!(event, domain::Event::Agent(_) | domain::Event::Call(_))
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         let of_call =
             events.iter().filter(|decoded| matches!(&decoded.event, domain::Event::Call(event) if fold::tells(event)));
         let ids: BTreeSet<CallId> = of_call.map(|decoded| decoded.recorded.stream.id).collect();

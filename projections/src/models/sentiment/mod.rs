@@ -43,23 +43,27 @@ impl ReadModel for Sentiment {
         include_str!("indexes.sql")
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
-        let rows: Vec<ScoreRow> = events.iter().filter_map(ScoreRow::of).collect();
+    fn concerns(&self, event: &domain::Event) -> bool {
+        tells(event)
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+        let rows: Vec<ScoreRow> = events.iter().copied().filter_map(ScoreRow::of).collect();
         let sql = "INSERT INTO sentiment SELECT * FROM jsonb_populate_recordset(NULL::sentiment, $1)";
         write(connection, sql, &rows).await?;
         mark_superseded(connection, &superseded_by(events)).await?;
-        Ok(last_changes(events.iter().filter(|decoded| tells(decoded)).map(change_of)))
+        Ok(last_changes(events.iter().copied().filter(|decoded| tells(&decoded.event)).map(change_of)))
     }
 }
 
 /// The event adds a score, or takes away what some count for.
-fn tells(decoded: &Decoded) -> bool {
+fn tells(event: &domain::Event) -> bool {
     use domain::Event;
-    matches!(decoded.event, Event::Sentiment(_) | Event::Transcript(transcript::Event::SegmentCorrected(_)))
+    matches!(event, Event::Sentiment(_) | Event::Transcript(transcript::Event::SegmentCorrected(_)))
 }
 
 /// The segments that the events correct, with the position of the first correction.
-fn superseded_by(events: &[Decoded]) -> BTreeMap<(CallId, i64), Position> {
+fn superseded_by(events: &[&Decoded]) -> BTreeMap<(CallId, i64), Position> {
     let mut superseded = BTreeMap::new();
     for decoded in events {
         if let domain::Event::Transcript(transcript::Event::SegmentCorrected(e)) = &decoded.event {

@@ -5,18 +5,17 @@
 mod columns;
 mod query;
 mod row;
-
-use std::collections::BTreeMap;
+mod words;
+mod write;
 
 use async_trait::async_trait;
+use domain::Personal;
 use domain::transcript::{Event, Segment};
-use domain::{CallId, Personal};
 use sqlx::PgConnection;
 
 pub use query::{SEGMENTS_MAX, SearchFilter, added_after, current, search_best, search_newest, spoken};
 pub use row::{SearchHit, SegmentRow, SpokenRow};
 
-use super::copy::insert;
 use super::rows::{change_of, last_changes};
 use crate::{Change, Decoded, ReadModel};
 
@@ -31,7 +30,7 @@ impl ReadModel for Transcripts {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -46,36 +45,21 @@ impl ReadModel for Transcripts {
         include_str!("indexes.sql")
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
-        let rows: Vec<SegmentRow> = events.iter().filter_map(SegmentRow::of).collect();
+    fn concerns(&self, event: &domain::Event) -> bool {
+        matches!(event, domain::Event::Transcript(_))
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+        let rows: Vec<SegmentRow> = events.iter().copied().filter_map(SegmentRow::of).collect();
         // Each segment is told once, so none of them is there yet.
-        insert(connection, "transcripts", include_str!("write_transcripts.sql"), &rows).await?;
-        mark_superseded(connection, &rows).await?;
-        Ok(last_changes(events.iter().filter(|decoded| is_transcript(decoded)).map(change_of)))
+        write::insert(connection, &rows).await?;
+        write::mark_superseded(connection, &rows).await?;
+        Ok(last_changes(events.iter().copied().filter(|decoded| is_transcript(decoded)).map(change_of)))
     }
 }
 
 fn is_transcript(decoded: &Decoded) -> bool {
     matches!(decoded.event, domain::Event::Transcript(_))
-}
-
-/// Marks what the rows correct. After they were written, since one may correct another of the same batch.
-async fn mark_superseded(connection: &mut PgConnection, rows: &[SegmentRow]) -> Result<(), sqlx::Error> {
-    // By key, the last one counts.
-    let corrections: BTreeMap<(CallId, i64), i64> = rows
-        .iter()
-        .filter_map(|row| Some(((row.call_id, i64::from(row.supersedes?)), i64::from(row.sequence))))
-        .collect();
-    if corrections.is_empty() {
-        return Ok(());
-    }
-    let (keys, by): (Vec<_>, Vec<i64>) = corrections.into_iter().unzip();
-    let (calls, superseded): (Vec<CallId>, Vec<i64>) = keys.into_iter().unzip();
-    let sql = "UPDATE transcripts t SET superseded_by = c.superseded_by
-               FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS c (call_id, sequence, superseded_by)
-               WHERE t.call_id = c.call_id AND t.sequence = c.sequence";
-    sqlx::query(sql).bind(calls).bind(superseded).bind(by).execute(connection).await?;
-    Ok(())
 }
 
 impl SegmentRow {

@@ -2,6 +2,7 @@
 //! projector commits is looked at before it is taken.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use domain::{Position, Recorded};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use crate::feed::Followed;
 use crate::fold::{Batch, Failure};
 use crate::log::LogError;
 use crate::projector::Stop;
@@ -34,6 +36,8 @@ pub(super) enum Planted {
     IgnoresCheckpoint,
     /// What is parked is not there when it is asked for.
     ForgetsParked,
+    /// Not the server, but a projector that does not finish what it has in hand when it is asked to end.
+    EndsAtOnce,
 }
 
 #[derive(Default)]
@@ -56,11 +60,35 @@ pub(super) struct Database {
     luck: Luck,
     pub(super) head: watch::Sender<Position>,
     planted: Planted,
+    /// Whether whoever uses this handle has left in the middle of a transaction.
+    cut_off: Arc<AtomicBool>,
+}
+
+/// A transaction under way: its asker is expected to wait for what becomes of it.
+struct UnderWay(Option<Arc<AtomicBool>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(cut_off) = &self.0 {
+            cut_off.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Database {
     pub(super) fn new(seed: u64, harm: u32, planted: Planted) -> Self {
-        Self { state: Arc::default(), luck: Luck::new(seed, harm), head: watch::Sender::new(0), planted }
+        let (luck, head) = (Luck::new(seed, harm), watch::Sender::new(0));
+        Self { state: Arc::default(), luck, head, planted, cut_off: Arc::default() }
+    }
+
+    /// The same server for one more projector.
+    pub(super) fn of_one_more(&self) -> Self {
+        Self { cut_off: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether the projector has left a transaction before it knew what became of it.
+    pub(super) fn was_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     pub(super) fn heal(&self) {
@@ -166,10 +194,12 @@ impl Events for Database {
         self.head.subscribe()
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, LogError> {
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Followed>>, LogError> {
         self.way().await?;
         let after = usize::try_from(after).unwrap_or(0);
-        Ok(self.state().log.iter().skip(after).take(limit).cloned().collect())
+        let state = self.state();
+        let events = state.log.iter().skip(after).take(limit).cloned();
+        Ok(events.map(|event| Arc::new(Followed::new(event))).collect())
     }
 }
 
@@ -197,6 +227,27 @@ impl View for Database {
     }
 
     async fn commit(&self, position: Position, generation: i64, batch: &Batch) -> Result<Option<Vec<Change>>, Failure> {
+        let mut under_way = UnderWay(Some(Arc::clone(&self.cut_off)));
+        let committed = self.transaction(position, generation, batch).await;
+        under_way.0 = None;
+        committed
+    }
+
+    fn concerns(&self, events: &[Arc<Followed>]) -> bool {
+        // The view holds something of all of them; at times it is asked twice.
+        events.len() > 1 || !self.luck.chance(50)
+    }
+
+    async fn prune(&self, _position: Position) {}
+}
+
+impl Database {
+    async fn transaction(
+        &self,
+        position: Position,
+        generation: i64,
+        batch: &Batch,
+    ) -> Result<Option<Vec<Change>>, Failure> {
         self.way().await.map_err(Failure::Machinery)?;
         let decoded = batch.decoded.iter().map(|event| (event.recorded.position, event.recorded.stream.id)).collect();
         let parked = batch.parked.iter().map(|parked| (parked.position, parked.key)).collect();
@@ -213,6 +264,4 @@ impl View for Database {
         self.way().await.map_err(Failure::Machinery)?;
         done
     }
-
-    async fn prune(&self, _position: Position) {}
 }

@@ -1,6 +1,6 @@
 //! Two projectors of one view on a simulated clock, against a simulated database that loses, delays and forgets answers;
-//! they are killed at any point, some events can't be folded, and parked keys are taken up again. The view must be what the
-//! log makes of it, for every seed.
+//! they are killed at any point or asked to end, some events can't be folded, and parked keys are taken up again. The view
+//! must be what the log makes of it, for every seed; who is asked to end does so soon, and finishes what it has in hand.
 //!
 //! `VOICE_SIMULATION_SEED=N cargo test -p projections simulation` runs one seed again.
 
@@ -25,6 +25,8 @@ const EVENTS: Position = 60;
 const KEYS: u128 = 5;
 /// In simulated time, after the last fault.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+/// In simulated time: one that is asked to end has a batch to finish at most, of a few messages each way.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 fn event(position: Position, key: u128, event_type: &str) -> Recorded {
     Recorded {
@@ -60,10 +62,46 @@ async fn appends(database: Database, seed: u64) {
     }
 }
 
-fn start(database: &Database) -> (JoinHandle<()>, Progress) {
-    let progress = Progress::new();
-    let view = Projector::between(Box::new(database.clone()), Box::new(database.clone()), progress.clone());
-    (tokio::spawn(view.run(CancellationToken::new())), progress)
+/// A projector that runs.
+struct Running {
+    task: JoinHandle<()>,
+    progress: Progress,
+    shutdown: CancellationToken,
+    /// The database as it sees it.
+    database: Database,
+}
+
+impl Running {
+    fn start(database: &Database) -> Self {
+        let (progress, shutdown, database) = (Progress::new(), CancellationToken::new(), database.of_one_more());
+        let view = Projector::between(Box::new(database.clone()), Box::new(database.clone()), progress.clone());
+        Self { task: tokio::spawn(view.run(shutdown.clone())), progress, shutdown, database }
+    }
+
+    fn kill(&self) {
+        self.task.abort();
+    }
+
+    /// Asks it to end, and waits until it has: what is not as it must be.
+    async fn end(mut self, planted: Planted) -> Vec<String> {
+        self.shutdown.cancel();
+        if planted == Planted::EndsAtOnce {
+            self.kill();
+        }
+        let mut faults = Vec::new();
+        if tokio::time::timeout(ENDS_WITHIN, &mut self.task).await.is_err() {
+            faults.push("it does not end when it is asked to".to_owned());
+            self.kill();
+        }
+        if self.database.was_cut_off() {
+            faults.push("it has ended in the middle of a transaction".to_owned());
+        }
+        let said = self.progress.watch().borrow().get(NAME).copied().unwrap_or(0);
+        if said > self.database.state().position {
+            faults.push(format!("{said} is said to be committed"));
+        }
+        faults
+    }
 }
 
 /// One run: what is not as it must be.
@@ -72,15 +110,22 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
     let harm = luck.random_range(0..12);
     let database = Database::new(luck.random(), harm, planted);
     let appending = tokio::spawn(appends(database.clone(), luck.random()));
-    let mut projectors: Vec<_> = (0..2).map(|_| start(&database)).collect();
+    let mut faults = Vec::new();
+    let mut projectors: Vec<_> = (0..2).map(|_| Running::start(&database)).collect();
     for _ in 0..luck.random_range(0..8) {
         tokio::time::sleep(Duration::from_millis(luck.random_range(0..1_500))).await;
-        if luck.random() {
-            database.mend();
-        } else {
-            let killed = luck.random_range(0..projectors.len());
-            projectors[killed].0.abort();
-            projectors[killed] = start(&database);
+        let which = luck.random_range(0..projectors.len());
+        match luck.random_range(0..4) {
+            0 | 1 => database.mend(),
+            2 => {
+                projectors[which].kill();
+                projectors[which] = Running::start(&database);
+            }
+            _ => {
+                let ending = projectors.swap_remove(which);
+                faults.extend(ending.end(planted).await);
+                projectors.push(Running::start(&database));
+            }
         }
     }
     database.heal();
@@ -91,16 +136,12 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
         }
     };
     let late = tokio::time::timeout(CAUGHT_UP_WITHIN, caught_up).await.is_err();
-    let mut faults = judge(&database);
+    faults.extend(judge(&database));
     if late {
         faults.push(format!("it is at {} of {EVENTS} only", database.state().position));
     }
-    for (projector, progress) in projectors {
-        let said = progress.watch().borrow().get(NAME).copied().unwrap_or(0);
-        if said > database.state().position {
-            faults.push(format!("{said} is said to be committed"));
-        }
-        projector.abort();
+    for projector in projectors {
+        faults.extend(projector.end(planted).await);
     }
     faults
 }
@@ -131,8 +172,14 @@ fn a_view_is_what_the_log_makes_of_it_whatever_breaks() {
 }
 
 #[test]
-fn a_database_that_cuts_transactions_in_two_is_noticed() {
-    for planted in [Planted::LosesRows, Planted::KeepsRows, Planted::IgnoresCheckpoint, Planted::ForgetsParked] {
+fn a_database_that_cuts_transactions_in_two_and_a_projector_that_leaves_them_are_noticed() {
+    for planted in [
+        Planted::EndsAtOnce,
+        Planted::LosesRows,
+        Planted::KeepsRows,
+        Planted::IgnoresCheckpoint,
+        Planted::ForgetsParked,
+    ] {
         assert!(first_fault(|seed| simulated(seed, planted)).is_some(), "{planted:?} was not noticed");
     }
 }

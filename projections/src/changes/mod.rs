@@ -4,6 +4,10 @@
 //! rows that changed and ask for the rows themselves; when it can't be said what changed, they are told so and look at
 //! everything. The hub does not know who watches, what they ask for, or what the rows contain.
 
+#[cfg(test)]
+mod simulation;
+mod stored;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,7 @@ use uuid::Uuid;
 use crate::backoff::Backoff;
 use crate::listen::{PROJECTIONS_CHANNEL, listen, woken};
 use crate::progress::{Moved, Positions, Progress};
+use stored::Stored;
 
 /// Change rows are kept for this many positions behind the checkpoint.
 pub const CHANGES_KEPT_POSITIONS: i64 = 100_000;
@@ -57,8 +62,20 @@ pub struct Changes {
     inner: Arc<Inner>,
 }
 
+/// How much can be told.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Change rows are there for so many positions behind a checkpoint.
+    kept_positions: i64,
+    /// Most keys that are named.
+    keys: usize,
+}
+
+const BOUNDS: Bounds = Bounds { kept_positions: CHANGES_KEPT_POSITIONS, keys: CHANGED_KEYS_MAX };
+
 struct Inner {
-    pool: PgPool,
+    stored: Box<dyn Stored>,
+    bounds: Bounds,
     names: Vec<&'static str>,
     positions: watch::Sender<Positions>,
     changed: broadcast::Sender<Arc<Changed>>,
@@ -77,17 +94,11 @@ impl Changes {
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, sqlx::Error> {
-        let inner = Inner {
-            positions: watch::Sender::new(stored_positions(&pool, &names).await?),
-            pool,
-            names,
-            changed: broadcast::Sender::new(CHANGED_WAITING_MAX),
-        };
-        let inner = Arc::new(inner);
+        let inner = Arc::new(Inner::begin(Box::new(pool.clone()), BOUNDS, names).await?);
         let heard = watch::Sender::new(Positions::new());
         let hearing = Some(heard.subscribe());
         let hub = Arc::clone(&inner);
-        tracker.spawn(listen(inner.pool.clone(), PROJECTIONS_CHANNEL, shutdown.clone(), move |payload| {
+        tracker.spawn(listen(pool, PROJECTIONS_CHANNEL, shutdown.clone(), move |payload| {
             hub.hear(payload, &heard);
         }));
         tracker.spawn(Arc::clone(&inner).follow(hearing, local.map(Progress::moves), shutdown));
@@ -139,11 +150,16 @@ impl Changes {
         projection: &str,
         after: Position,
     ) -> Result<(Position, Option<HashSet<Uuid>>), sqlx::Error> {
-        keys_since(&self.inner.pool, projection, after).await
+        self.inner.keys_since(projection, after).await
     }
 }
 
 impl Inner {
+    async fn begin(stored: Box<dyn Stored>, bounds: Bounds, names: Vec<&'static str>) -> Result<Self, sqlx::Error> {
+        let positions = watch::Sender::new(stored.positions(&names).await?);
+        Ok(Self { stored, bounds, names, positions, changed: broadcast::Sender::new(CHANGED_WAITING_MAX) })
+    }
+
     /// Takes a notification's payload, `name:position`; a position that is none asks for a look at everything.
     fn hear(&self, payload: &str, heard: &watch::Sender<Positions>) {
         let Some((name, position)) = payload.rsplit_once(':') else { return };
@@ -195,7 +211,7 @@ impl Inner {
     async fn moved(&self, moved: Option<Moved>) -> Result<bool, sqlx::Error> {
         let Some(Moved { name, after, upto, keys }) = moved else { return self.look().await };
         let followed = self.names.contains(&name);
-        if followed && after == Some(self.at(name)) && keys.len() <= CHANGED_KEYS_MAX {
+        if followed && after == Some(self.at(name)) && keys.len() <= self.bounds.keys {
             self.positions.send_modify(|all| {
                 all.insert(name, upto);
             });
@@ -213,7 +229,7 @@ impl Inner {
 
     /// Takes over what is stored, whatever anybody said.
     async fn look(&self) -> Result<bool, sqlx::Error> {
-        let stored = stored_positions(&self.pool, &self.names).await?;
+        let stored = self.stored.positions(&self.names).await?;
         self.advance(stored.into_iter().filter(|(name, position)| *position != self.at(name)).collect()).await
     }
 
@@ -222,11 +238,8 @@ impl Inner {
         let moved = !positions.is_empty();
         for (name, position) in positions {
             let last = self.at(name);
-            let (upto, keys) = if self.changed.receiver_count() == 0 {
-                (position, None)
-            } else {
-                keys_since(&self.pool, name, last).await?
-            };
+            let (upto, keys) =
+                if self.changed.receiver_count() == 0 { (position, None) } else { self.keys_since(name, last).await? };
             self.positions.send_modify(|all| {
                 all.insert(name, upto);
             });
@@ -234,6 +247,19 @@ impl Inner {
             self.send(Changed { projection: name, upto, keys });
         }
         Ok(moved)
+    }
+
+    /// The checkpoint and what changed after `last` up to it; `None` when that can't be said any more.
+    async fn keys_since(
+        &self,
+        projection: &str,
+        last: Position,
+    ) -> Result<(Position, Option<HashSet<Uuid>>), sqlx::Error> {
+        let Some((upto, keys)) = self.stored.changed(projection, last, self.bounds.keys + 1).await? else {
+            return Ok((0, None));
+        };
+        let known = upto >= last && upto - last <= self.bounds.kept_positions && keys.len() <= self.bounds.keys;
+        Ok((upto, known.then_some(keys)))
     }
 
     fn at(&self, name: &str) -> Position {
@@ -262,37 +288,4 @@ async fn next_move(local: &mut Option<broadcast::Receiver<Moved>>) -> Option<Mov
         }
     }
     std::future::pending().await
-}
-
-async fn stored_positions(pool: &PgPool, names: &[&'static str]) -> Result<Positions, sqlx::Error> {
-    let rows: Vec<(String, Position)> = sqlx::query_as("SELECT name, position FROM projections WHERE name = ANY($1)")
-        .bind(names)
-        .fetch_all(pool)
-        .await?;
-    let known = |(name, position): (String, Position)| {
-        names.iter().find(|known| **known == name).map(|known| (*known, position))
-    };
-    Ok(rows.into_iter().filter_map(known).collect())
-}
-
-/// The checkpoint and what changed after `last` up to it, from one snapshot.
-async fn keys_since(
-    pool: &PgPool,
-    projection: &str,
-    last: Position,
-) -> Result<(Position, Option<HashSet<Uuid>>), sqlx::Error> {
-    let rows: Vec<(Position, Option<Uuid>)> = sqlx::query_as(
-        "SELECT p.position, c.key FROM projections p
-         LEFT JOIN LATERAL (SELECT DISTINCT key FROM changes
-                            WHERE projection = p.name AND position > $2 AND position <= p.position LIMIT $3) c ON true
-         WHERE p.name = $1",
-    )
-    .bind(projection)
-    .bind(last)
-    .bind(i64::try_from(CHANGED_KEYS_MAX + 1).unwrap_or(i64::MAX))
-    .fetch_all(pool)
-    .await?;
-    let Some((upto, _)) = rows.first().copied() else { return Ok((0, None)) };
-    let known = upto >= last && upto - last <= CHANGES_KEPT_POSITIONS && rows.len() <= CHANGED_KEYS_MAX;
-    Ok((upto, known.then(|| rows.into_iter().filter_map(|(_, key)| key).collect())))
 }
