@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use futures_util::{Stream, StreamExt};
 use tokio::task::AbortHandle;
 
+use super::openings::{Opening, Openings, Turn};
 use super::outbox::{Ending, Lane};
-use super::{Frame, Key};
+use super::{Beginning, Frame, Key};
 use crate::track::{Place, Track};
 
 /// Recent frames that a group keeps for those who are about to ride along, in bytes.
@@ -66,7 +67,10 @@ impl Source {
 
 /// All groups of this node. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Fanout(Arc<Mutex<HashMap<Key, Arc<Group>>>>);
+pub(crate) struct Fanout {
+    groups: Arc<Mutex<HashMap<Key, Arc<Group>>>>,
+    openings: Openings,
+}
 
 struct Group {
     key: Key,
@@ -119,14 +123,14 @@ impl Fanout {
     /// the source back when they are too far ahead.
     pub(crate) fn join(&self, key: Key, place: Place, lane: &Lane, source: Source) -> Result<(), Source> {
         let mut groups = self.lock();
-        let riding = groups.get(&key).map(|group| group.add(place, lane));
+        let riding = groups.get(&key).map(|group| group.add(place, &[], lane));
         let membership = match riding {
             Some(Added::Rides(rider)) => self.membership(&groups[&key], rider),
             Some(Added::TooFarAhead) => return Err(source),
             Some(Added::HasEnded) | None => {
                 let group = Group::new(key, place);
                 groups.insert(key, Arc::clone(&group));
-                let Added::Rides(rider) = group.add(place, lane) else { return Err(source) };
+                let Added::Rides(rider) = group.add(place, &[], lane) else { return Err(source) };
                 group.start(source, self.clone());
                 self.membership(&group, rider)
             }
@@ -136,9 +140,26 @@ impl Fanout {
         Ok(())
     }
 
+    /// A turn at a beginning, waiting for it while another reads for all who begin there.
+    pub(crate) async fn turn(&self, beginning: Beginning) -> Turn {
+        self.openings.turn(beginning).await
+    }
+
+    /// Lets a lane that has nothing yet begin with what another has read, and ride along with its equals from there. False:
+    /// they have ended, or are too far ahead, and the lane has nothing still.
+    pub(crate) fn follow(&self, key: Key, opening: &Opening, lane: &Lane) -> bool {
+        let groups = self.lock();
+        let Some(group) = groups.get(&key) else { return false };
+        let Added::Rides(rider) = group.add(opening.place, &opening.frames, lane) else { return false };
+        let membership = self.membership(group, rider);
+        drop(groups);
+        lane.ride(membership);
+        true
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Group>>> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn membership(&self, group: &Arc<Group>, rider: u64) -> Membership {
@@ -185,7 +206,8 @@ impl Group {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, place: Place, lane: &Lane) -> Added {
+    /// Adds a lane that is at a place when it has taken these frames.
+    fn add(&self, place: Place, before: &[Arc<Frame>], lane: &Lane) -> Added {
         let mut state = self.lock();
         if state.ended {
             return Added::HasEnded;
@@ -195,7 +217,7 @@ impl Group {
         }
         let missing = |frame: &&Arc<Frame>| frame.shown.position.is_some_and(|position| position > place.seen);
         // An operation that is no more is found out by the next frame.
-        for frame in state.recent.iter().filter(missing) {
+        for frame in before.iter().chain(state.recent.iter().filter(missing)) {
             lane.offer(frame);
         }
         state.next_rider += 1;

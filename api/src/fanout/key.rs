@@ -1,6 +1,6 @@
 //! What makes two subscriptions equal: document, operation, variables and what their viewers may see.
 
-use async_graphql::Request;
+use async_graphql::Variables;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
 };
@@ -22,29 +22,57 @@ impl Key {
         Self([0; 32])
     }
 
-    /// The key of a request; `None`: it is no subscription, or none that can be told to be equal to another.
-    pub(crate) fn of(request: &mut Request, viewer: Option<&Viewer>) -> Option<Self> {
-        let name = request.operation_name.clone();
-        let document = request.parsed_query().ok()?;
-        let beginnings = beginnings(document, name.as_deref())?;
+    /// The key of an operation of a document; `None`: it is no subscription, or none that can be told to be equal to another.
+    pub(crate) fn of(
+        text: &str,
+        document: &ExecutableDocument,
+        name: Option<&str>,
+        variables: &Variables,
+        viewer: Option<&Viewer>,
+    ) -> Option<Self> {
+        let beginnings = beginnings(document, name)?;
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         };
-        add(&request.query);
-        add(name.as_deref().unwrap_or_default());
+        add(text);
+        add(name.unwrap_or_default());
         let scope = viewer.map(Viewer::scope).unwrap_or_default();
         add(&scope);
         // A map by name, so in one order whichever way they were sent.
-        for (name, value) in request.variables.iter() {
+        for (name, value) in variables.iter() {
             let begins = beginnings.iter().any(|beginning| beginning == name.as_str());
-            if !(begins && occurrences(&request.query, name) == 2) {
+            if !(begins && occurrences(text, name) == 2) {
                 add(name);
                 add(&value.to_string());
             }
         }
         Some(Self(hash.finalize().into()))
+    }
+}
+
+/// Subscriptions with the same beginning show the same from their first answer on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Beginning([u8; 32]);
+
+impl Beginning {
+    /// Any beginning.
+    #[cfg(test)]
+    pub(super) fn any(after: domain::Position) -> Self {
+        Self(Sha256::digest(after.to_be_bytes()).into())
+    }
+
+    /// The beginning of an operation with this key, all its variables told.
+    pub(crate) fn of(key: Key, variables: &Variables) -> Self {
+        let mut hash = Sha256::new_with_prefix(key.0);
+        for (name, value) in variables.iter() {
+            for part in [name.as_str(), &value.to_string()] {
+                hash.update(part.len().to_be_bytes());
+                hash.update(part);
+            }
+        }
+        Self(hash.finalize().into())
     }
 }
 
@@ -76,11 +104,11 @@ fn occurrences(document: &str, variable: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_graphql::Variables;
+    use async_graphql::parser::parse_query;
     use serde_json::{Value as Json, json};
 
     fn key(document: &str, variables: Json) -> Option<Key> {
-        Key::of(&mut Request::new(document).variables(Variables::from_json(variables)), None)
+        Key::of(document, &parse_query(document).ok()?, None, &Variables::from_json(variables), None)
     }
 
     const WATCH: &str = "subscription ($id: UUID!, $after: String) { call(callId: $id, after: $after) { cursor } }";
@@ -95,6 +123,17 @@ mod tests {
         let nested = "subscription ($id: UUID!, $after: String) {
             call(callId: $id, after: $after) { call { history(after: $after) { edges { cursor } } } } }";
         assert_ne!(key(nested, json!({ "id": "a", "after": "x" })), key(nested, json!({ "id": "a", "after": "y" })));
+    }
+
+    #[test]
+    fn those_who_begin_elsewhere_have_another_beginning() {
+        let beginning = |variables: Json| {
+            key(WATCH, variables.clone()).map(|key| Beginning::of(key, &Variables::from_json(variables)))
+        };
+        assert_eq!(beginning(json!({ "id": "a", "after": "x" })), beginning(json!({ "after": "x", "id": "a" })));
+        assert_ne!(beginning(json!({ "id": "a", "after": "x" })), beginning(json!({ "id": "a", "after": "y" })));
+        assert_ne!(beginning(json!({ "id": "a" })), beginning(json!({ "id": "a", "after": "y" })));
+        assert_ne!(beginning(json!({ "id": "a" })), beginning(json!({ "id": "b" })));
     }
 
     #[test]

@@ -7,11 +7,15 @@
 //!
 //! Locks: a group's, then an outbox's. So nothing that leaves a group may be dropped while an outbox is locked.
 
-use std::collections::{HashMap, VecDeque};
+mod lane;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::AbortHandle;
+
+pub(crate) use lane::Lane;
 
 use super::Frame;
 use super::group::Membership;
@@ -74,14 +78,16 @@ pub(crate) struct Outbox {
 
 struct State {
     control: VecDeque<Control>,
-    operations: HashMap<Arc<str>, Operation>,
-    /// Operations with something to send, next first.
-    turns: VecDeque<Arc<str>>,
+    /// Each at a slot of its own, which is free again when it ends. As few as a socket may have, so looked for one by one.
+    operations: Vec<Option<Operation>>,
+    /// Slots of operations with something to send, next first.
+    turns: VecDeque<usize>,
     runs: u64,
 }
 
 struct Operation {
-    /// Tells runs of the same id apart.
+    id: Arc<str>,
+    /// Tells runs at the same slot apart.
     run: u64,
     queue: VecDeque<Arc<Frame>>,
     bytes: usize,
@@ -112,7 +118,7 @@ impl Drop for Task {
 impl Outbox {
     /// An empty one, whose queues take this many bytes each.
     pub(crate) fn new(queue_bytes: usize) -> Arc<Self> {
-        let state = State { control: VecDeque::new(), operations: HashMap::new(), turns: VecDeque::new(), runs: 0 };
+        let state = State { control: VecDeque::new(), operations: Vec::new(), turns: VecDeque::new(), runs: 0 };
         Arc::new(Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new(), queue_bytes })
     }
 
@@ -149,15 +155,16 @@ impl Outbox {
     /// Takes an id for a new operation.
     pub(crate) fn begin(self: &Arc<Self>, id: &str, most: usize) -> Result<Lane, BeginError> {
         let mut state = self.lock();
-        if state.operations.contains_key(id) {
+        if state.slot_of(id).is_some() {
             return Err(BeginError::InUse);
         }
-        if state.operations.len() >= most {
+        if state.operations.iter().flatten().count() >= most {
             return Err(BeginError::TooMany);
         }
         state.runs += 1;
-        let (id, run): (Arc<str>, u64) = (id.into(), state.runs);
+        let run = state.runs;
         let operation = Operation {
+            id: id.into(),
             run,
             queue: VecDeque::new(),
             bytes: 0,
@@ -167,16 +174,26 @@ impl Outbox {
             feed: Feed::Nothing,
             place: None,
         };
-        state.operations.insert(Arc::clone(&id), operation);
-        Ok(Lane { outbox: Arc::clone(self), id, run })
+        let free = state.operations.iter().position(Option::is_none);
+        let slot = free.unwrap_or(state.operations.len());
+        match state.operations.get_mut(slot) {
+            Some(place) => *place = Some(operation),
+            None => {
+                // Most sockets have one.
+                state.operations.reserve_exact(1);
+                state.operations.push(Some(operation));
+            }
+        }
+        Ok(Lane { outbox: Arc::clone(self), slot, run })
     }
 
     /// Ends an operation at the client's wish: nothing more of it is sent.
     pub(crate) fn end(&self, id: &str) {
         let mut state = self.lock();
-        let ended = state.operations.remove(id);
+        let Some(slot) = state.slot_of(id) else { return };
+        let ended = state.operations[slot].take();
         if ended.as_ref().is_some_and(|operation| operation.has_turn) {
-            state.turns.retain(|turn| &**turn != id);
+            state.turns.retain(|turn| *turn != slot);
         }
         drop(state);
         self.room.notify_waiters();
@@ -185,7 +202,10 @@ impl Outbox {
 
     /// Ends all operations.
     pub(crate) fn close(&self) {
-        let ended = std::mem::take(&mut self.lock().operations);
+        let mut state = self.lock();
+        let ended = std::mem::take(&mut state.operations);
+        state.turns.clear();
+        drop(state);
         self.room.notify_waiters();
         drop(ended);
     }
@@ -194,7 +214,7 @@ impl Outbox {
     pub(crate) async fn settled(&self) {
         loop {
             let room = self.room.notified();
-            if !self.lock().operations.values().any(|operation| operation.once) {
+            if !self.lock().operations.iter().flatten().any(|operation| operation.once) {
                 return;
             }
             room.await;
@@ -218,20 +238,20 @@ impl Outbox {
         let mut state = self.lock();
         taken.extend(state.control.drain(..).map(Out::Control));
         while bytes < most {
-            let Some(id) = state.turns.pop_front() else { break };
-            let Some(operation) = state.operations.get_mut(&id) else { continue };
+            let Some(slot) = state.turns.pop_front() else { break };
+            let Some(operation) = state.operations.get_mut(slot).and_then(Option::as_mut) else { continue };
             if let Some(frame) = operation.queue.pop_front() {
                 operation.bytes -= frame.body.len();
                 bytes += frame.body.len();
-                taken.push(Out::Next(Arc::clone(&id), frame));
+                taken.push(Out::Next(Arc::clone(&operation.id), frame));
                 if operation.queue.is_empty() && operation.ending.is_none() {
                     operation.has_turn = false;
                 } else {
-                    state.turns.push_back(id);
+                    state.turns.push_back(slot);
                 }
             } else if let Some(ending) = operation.ending.take() {
-                taken.push(Out::Last(Arc::clone(&id), ending));
-                ended.extend(state.operations.remove(&id));
+                taken.push(Out::Last(Arc::clone(&operation.id), ending));
+                ended.extend(state.operations[slot].take());
             } else {
                 operation.has_turn = false;
             }
@@ -245,25 +265,22 @@ impl Outbox {
     }
 }
 
-/// The place of one operation in an outbox.
-#[derive(Clone)]
-pub(crate) struct Lane {
-    outbox: Arc<Outbox>,
-    id: Arc<str>,
-    run: u64,
-}
-
 impl State {
-    fn operation(&mut self, id: &str, run: u64) -> Option<&mut Operation> {
-        // An operation that ends takes nothing more.
-        self.operations.get_mut(id).filter(|operation| operation.run == run && operation.ending.is_none())
+    fn slot_of(&self, id: &str) -> Option<usize> {
+        self.operations.iter().position(|operation| operation.as_ref().is_some_and(|operation| &*operation.id == id))
     }
 
-    fn give_turn(&mut self, id: &Arc<str>) {
-        if let Some(operation) = self.operations.get_mut(id)
+    fn operation(&mut self, slot: usize, run: u64) -> Option<&mut Operation> {
+        let operation = self.operations.get_mut(slot)?.as_mut()?;
+        // An operation that ends takes nothing more.
+        (operation.run == run && operation.ending.is_none()).then_some(operation)
+    }
+
+    fn give_turn(&mut self, slot: usize) {
+        if let Some(Some(operation)) = self.operations.get_mut(slot)
             && !std::mem::replace(&mut operation.has_turn, true)
         {
-            self.turns.push_back(Arc::clone(id));
+            self.turns.push_back(slot);
         }
     }
 }
@@ -285,100 +302,5 @@ impl Operation {
             !superfluous
         });
         self.bytes -= dropped;
-    }
-}
-
-impl Lane {
-    /// Queues an answer as soon as there is room. False: the operation is no more.
-    pub(crate) async fn push(&self, frame: Arc<Frame>) -> bool {
-        loop {
-            let room = self.outbox.room.notified();
-            {
-                let mut state = self.outbox.lock();
-                let Some(operation) = state.operation(&self.id, self.run) else { return false };
-                if operation.queue.is_empty() || operation.bytes + frame.body.len() <= self.outbox.queue_bytes {
-                    operation.push(&frame);
-                    state.give_turn(&self.id);
-                    self.outbox.filled.notify_one();
-                    return true;
-                }
-            }
-            room.await;
-        }
-    }
-
-    /// Queues an answer at once, or ends the operation. False: it is no more, or ends.
-    pub(crate) fn offer(&self, frame: &Arc<Frame>) -> bool {
-        let mut state = self.outbox.lock();
-        let Some(operation) = state.operation(&self.id, self.run) else { return false };
-        if !operation.queue.is_empty() {
-            if frame.shown.shows == Shows::Passing {
-                return true;
-            }
-            operation.coalesce(&frame.shown.shows);
-        }
-        let fits = operation.queue.is_empty() || operation.bytes + frame.body.len() <= self.outbox.queue_bytes;
-        if fits {
-            operation.push(frame);
-        } else {
-            operation.ending = Some(Ending::TooSlow);
-        }
-        state.give_turn(&self.id);
-        self.outbox.filled.notify_one();
-        fits
-    }
-
-    /// Waits until everything was taken, or the operation is no more.
-    pub(crate) async fn drained(&self) {
-        loop {
-            let room = self.outbox.room.notified();
-            let waits = self.outbox.lock().operation(&self.id, self.run).is_some_and(|o| !o.queue.is_empty());
-            if !waits {
-                return;
-            }
-            room.await;
-        }
-    }
-
-    /// Says that the operation has one answer, which [`Outbox::settled`] waits for.
-    pub(crate) fn answers_once(&self) {
-        if let Some(operation) = self.outbox.lock().operation(&self.id, self.run) {
-            operation.once = true;
-        }
-    }
-
-    /// Keeps a place for as long as the operation is there.
-    pub(crate) fn hold(&self, place: OwnedSemaphorePermit) {
-        if let Some(operation) = self.outbox.lock().operation(&self.id, self.run) {
-            operation.place = Some(place);
-        }
-    }
-
-    /// Ends the operation after what is queued.
-    pub(crate) fn finish(&self, ending: Ending) {
-        let mut state = self.outbox.lock();
-        if let Some(operation) = state.operation(&self.id, self.run) {
-            operation.ending = Some(ending);
-            state.give_turn(&self.id);
-            self.outbox.filled.notify_one();
-        }
-    }
-
-    /// Runs what fills the lane; it is cut off when the operation ends.
-    pub(crate) fn spawn(&self, filling: impl Future<Output = ()> + Send + 'static) {
-        // Under the lock, so that it can't hand the lane on before it is known to fill it.
-        let mut state = self.outbox.lock();
-        if let Some(operation) = state.operation(&self.id, self.run) {
-            operation.feed = Feed::Task(Task(tokio::spawn(filling).abort_handle()));
-        }
-    }
-
-    /// From now on a group fills the lane. Called by the task that has filled it so far, which then has to end.
-    pub(super) fn ride(&self, membership: Membership) {
-        let before = match self.outbox.lock().operation(&self.id, self.run) {
-            Some(operation) => std::mem::replace(&mut operation.feed, Feed::Group(membership)),
-            None => Feed::Group(membership),
-        };
-        drop(before);
     }
 }

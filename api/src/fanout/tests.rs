@@ -1,3 +1,4 @@
+mod openings;
 mod simulation;
 
 use std::collections::HashMap;
@@ -113,6 +114,7 @@ async fn an_operation_that_was_ended_takes_and_sends_nothing() -> Result<(), Beg
 }
 
 /// A log whose positions become known one after another, and a subscription to it.
+#[derive(Clone)]
 struct Log {
     head: watch::Sender<Position>,
 }
@@ -159,21 +161,10 @@ impl Log {
     }
 }
 
-/// Drives a source into a lane as the transport does.
-async fn fill(mut source: Source, lane: Lane, fanout: Fanout) {
-    loop {
-        match source.step().await {
-            Step::Frame(frame) => drop(lane.push(Arc::new(frame)).await),
-            Step::Waits(place) => {
-                lane.drained().await;
-                match fanout.join(Key::any(), place, &lane, source) {
-                    Ok(()) => return,
-                    Err(apart) => source = apart,
-                }
-            }
-            Step::Ended(ending) => return lane.finish(ending),
-        }
-    }
+/// Subscribes as the transport does, to what comes after a place.
+async fn fill(after: Position, source: impl FnOnce() -> Source, lane: Lane, fanout: Fanout) {
+    let equals = Some((Key::any(), Beginning::any(after)));
+    Newcomer { equals, begun: Arc::default(), lane }.subscribe(fanout, source).await;
 }
 
 /// Subscriptions come at any time with any cursor, some go, and a group forms, ends and forms again: whatever happens, each
@@ -198,7 +189,8 @@ async fn whoever_joins_gets_everything_once_and_in_order() {
                     let after = Position::try_from(roll(u64::try_from(head).unwrap_or(0) + 1)).unwrap_or(0);
                     let outbox = Outbox::new(ROOMY);
                     let Ok(lane) = begin(&outbox, "a") else { continue };
-                    lane.spawn(fill(log.subscribe(after, STEP), lane.clone(), fanout.clone()));
+                    let log = log.clone();
+                    lane.spawn(fill(after, move || log.subscribe(after, STEP), lane.clone(), fanout.clone()));
                     open.insert(round, (outbox, after));
                 }
                 1 if roll(3) == 0 => {
@@ -241,7 +233,8 @@ async fn equal_ones_share_a_source_and_leave_none_behind() -> Result<(), BeginEr
     for _ in 0..50 {
         let outbox = Outbox::new(ROOMY);
         let lane = begin(&outbox, "a")?;
-        lane.spawn(fill(log.subscribe(0, 1), lane.clone(), fanout.clone()));
+        let log = log.clone();
+        lane.spawn(fill(0, move || log.subscribe(0, 1), lane.clone(), fanout.clone()));
         outboxes.push(outbox);
     }
     // Each source watches the head; once all ride along, one is left.

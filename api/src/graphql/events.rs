@@ -186,7 +186,8 @@ struct EventPages {
     scope: String,
     wanted: Wanted,
     seen: domain::Position,
-    /// While catching up with one call: read its own events only, up to the head at the time.
+    /// While catching up with one call from further back than memory goes: read its own events only, up to the head at the
+    /// time.
     catch_up_to: Option<domain::Position>,
 }
 
@@ -204,6 +205,10 @@ impl Pages for EventPages {
     type Item = EventAppended;
 
     async fn next(&mut self) -> Result<Option<Vec<Push<EventAppended>>>, PageError> {
+        // What is held in memory is not asked of the database: however many come back at once, it does not notice.
+        if self.views.tail.read_held(self.seen, 1).is_some() {
+            self.catch_up_to = None;
+        }
         if let (Some(upto), Some(id)) = (self.catch_up_to, self.wanted.stream_id) {
             let _place = self.views.place_of_page().await?;
             let page = of_stream_id(&self.views.database, id, self.seen, PAGE_EVENTS).await?;

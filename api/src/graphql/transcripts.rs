@@ -221,8 +221,12 @@ struct TranscriptPages {
 
 impl TranscriptPages {
     async fn stored(&mut self) -> Result<Vec<Push<TranscriptChanged>>, PageError> {
-        let mut snapshot = self.views.page().await?;
-        let rows = transcripts::added_after(&mut snapshot, self.call_id, self.seen, PAGE_SEGMENTS).await?;
+        let rows = {
+            let _place = self.views.place_of_page().await?;
+            // One statement sees one moment by itself.
+            let mut connection = self.views.database.acquire().await?;
+            transcripts::added_after(&mut connection, self.call_id, self.seen, PAGE_SEGMENTS).await?
+        };
         self.more = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_SEGMENTS);
         let changed = |row: SegmentRow| {
             self.seen = row.position;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet};
-use async_graphql::{Error, Name, Request, ServerError, Variables};
+use async_graphql::{Error, Name, ServerError};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,6 @@ use super::answer::Answer;
 use super::check::Checker;
 use super::complete::{Finish, Plan};
 use super::measure::{Measures, Unmeasured};
-use super::operation::Prepared;
 use super::shapes::Shapes;
 use super::tokens::{self, TooLarge};
 use crate::error::{beyond_limit, code, coded};
@@ -39,16 +38,6 @@ pub(super) struct Chosen {
     pub(super) kind: OperationType,
     pub(super) points: usize,
     pub(super) finish: Arc<Finish>,
-}
-
-impl Chosen {
-    /// For one execution.
-    pub(super) fn prepare(&self, document: &Document, name: Option<&Name>, variables: Variables) -> Prepared {
-        let mut request = Request::new(document.text.clone()).variables(variables);
-        request.operation_name = name.map(ToString::to_string);
-        request.set_parsed_query(self.document.clone());
-        Prepared { request, kind: self.kind, finish: Arc::clone(&self.finish) }
-    }
 }
 
 impl Document {
@@ -100,8 +89,8 @@ impl Document {
     }
 
     /// Keeps an operation. There are not more than the document has, whose size is bound.
-    pub(super) fn keep(&self, name: Option<Name>, chosen: Chosen) {
-        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(chosen));
+    pub(super) fn keep(&self, name: Option<Name>, chosen: Arc<Chosen>) {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).insert(name, chosen);
     }
 }
 

@@ -23,6 +23,7 @@ use super::trusted::PREFIX;
 use super::variables::{leave_out_omitted, settle};
 use crate::auth::Viewer;
 use crate::error::{beyond_limit, code, coded, going_away, internal, rate_limited, timed_out};
+use crate::fanout::{Beginning, Key};
 use crate::graphql::{TakesWritten, TraceParent};
 
 /// Who asks.
@@ -47,14 +48,55 @@ impl Caller {
     }
 }
 
-/// An operation that may be executed.
+/// An operation that may be executed. Small, for it may wait for its turn: what it shares with others is not copied before.
 pub(super) struct Prepared {
-    /// For the executor, with the caller in its data.
-    pub(super) request: Request,
     /// What the chosen operation does.
     pub(super) kind: OperationType,
     /// What remains to be done to its answers.
     pub(super) finish: Arc<Finish>,
+    document: Arc<Document>,
+    chosen: Arc<Chosen>,
+    name: Option<Name>,
+    variables: Variables,
+    viewer: Option<Viewer>,
+    trace: Option<TraceParent>,
+}
+
+impl Prepared {
+    fn new(document: &Arc<Document>, chosen: Arc<Chosen>, name: Option<&Name>, variables: Variables) -> Self {
+        Self {
+            kind: chosen.kind,
+            finish: Arc::clone(&chosen.finish),
+            document: Arc::clone(document),
+            chosen,
+            name: name.cloned(),
+            variables,
+            viewer: None,
+            trace: None,
+        }
+    }
+
+    /// For the executor, with the caller in its data.
+    pub(super) fn into_request(self) -> Request {
+        let mut request = Request::new(self.document.text.clone()).variables(self.variables);
+        request.operation_name = self.name.as_ref().map(ToString::to_string);
+        // Others may execute it, too, unless its variables are of this execution alone.
+        request.set_parsed_query(Arc::try_unwrap(self.chosen).map_or_else(|c| c.document.clone(), |c| c.document));
+        if let Some(viewer) = self.viewer {
+            request = request.data(viewer);
+        }
+        if let Some(trace) = self.trace {
+            request = request.data(trace);
+        }
+        request
+    }
+
+    /// What it has in common with others; `None`: it is no subscription that can be told to be equal to another.
+    pub(super) fn equals(&self, viewer: Option<&Viewer>) -> Option<(Key, Beginning)> {
+        let name = self.name.as_deref();
+        let key = Key::of(&self.document.text, &self.chosen.document, name, &self.variables, viewer)?;
+        Some((key, Beginning::of(key, &self.variables)))
+    }
 }
 
 /// Why nothing is executed.
@@ -67,7 +109,8 @@ pub(super) enum Refused {
 
 /// Executes a query or a mutation, within its time.
 pub(super) async fn execute(endpoint: &Endpoint, prepared: Prepared) -> Answer {
-    let Prepared { mut request, kind, finish } = prepared;
+    let (kind, finish) = (prepared.kind, Arc::clone(&prepared.finish));
+    let mut request = prepared.into_request();
     if !finish.plan.merges {
         request = request.data(TakesWritten);
     }
@@ -121,12 +164,8 @@ fn admit(endpoint: &Endpoint, parameters: Value, caller: &Caller, anything: bool
         return Err(Refused::Document(answer));
     }
     let (mut prepared, _) = prepared.map_err(Refused::Document)?;
-    if let Some(viewer) = &caller.viewer {
-        prepared.request = prepared.request.data(viewer.clone());
-    }
-    if let Some(trace) = &caller.trace {
-        prepared.request = prepared.request.data(trace.clone());
-    }
+    prepared.viewer.clone_from(&caller.viewer);
+    prepared.trace.clone_from(&caller.trace);
     Ok(prepared)
 }
 
@@ -211,7 +250,7 @@ fn find(endpoint: &Endpoint, parameters: &Parameters, anything: bool) -> Result<
 }
 
 /// The operation of a document that is meant, and its points.
-fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> Result<(Prepared, usize), Answer> {
+fn choose(endpoint: &Endpoint, document: &Arc<Document>, parameters: Parameters) -> Result<(Prepared, usize), Answer> {
     let (name, operation) = operation(&document.parsed, parameters.operation_name.as_deref()).ok_or_else(|| {
         let message = match &parameters.operation_name {
             Some(_) => "the document has no operation of this name",
@@ -221,7 +260,8 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     })?;
     let constant = operation.node.variable_definitions.is_empty();
     if constant && let Some(chosen) = document.chosen(name) {
-        return Ok((chosen.prepare(document, name, Variables::default()), chosen.points));
+        let points = chosen.points;
+        return Ok((Prepared::new(document, chosen, name, Variables::default()), points));
     }
     let kind = operation.node.ty;
     let plan = document.plan(name, &operation.node, &endpoint.shapes);
@@ -253,12 +293,11 @@ fn choose(endpoint: &Endpoint, document: &Document, parameters: Parameters) -> R
     }
     // After everything was measured: what is added is ours.
     let marked = hollow::mark(&mut chosen);
-    let chosen = Chosen { document: chosen, kind, points, finish: Arc::new(Finish { plan, marked }) };
-    let prepared = chosen.prepare(document, name, variables);
+    let chosen = Arc::new(Chosen { document: chosen, kind, points, finish: Arc::new(Finish { plan, marked }) });
     if constant {
-        document.keep(name.cloned(), chosen);
+        document.keep(name.cloned(), Arc::clone(&chosen));
     }
-    Ok((prepared, points))
+    Ok((Prepared::new(document, chosen, name, variables), points))
 }
 
 fn operation<'a>(

@@ -13,7 +13,7 @@ use super::operation::{Answer, Prepared, execute, panicked};
 use super::{Endpoint, admission};
 use crate::auth::Viewer;
 use crate::error::{code, coded};
-use crate::fanout::{Ending, Fanout, Frame, Key, Lane, Out, Outbox, Source, Step};
+use crate::fanout::{Ending, Frame, Lane, Newcomer, Out, Outbox, Source};
 use crate::track::{Shown, Track};
 
 /// Runs an operation that shares its connection with others, if this node takes it on; its answers go into the lane, and
@@ -40,14 +40,19 @@ fn track(
 ) {
     let (filled, endpoint) = (lane.clone(), endpoint.clone());
     if prepared.kind == OperationType::Subscription {
-        let Prepared { mut request, finish, .. } = prepared;
-        let key = Key::of(&mut request, viewer);
-        let responses = endpoint.schema.execute_stream(request.data(Arc::clone(&track)));
-        let source = Source::new(frames(responses, Arc::clone(&track), finish), track);
+        let equals = prepared.equals(viewer);
         if let Some(place) = place {
             lane.hold(place);
         }
-        lane.spawn(subscribe(source, key, endpoint.fanout, filled));
+        let newcomer = Newcomer { equals, begun: Arc::clone(&track), lane: filled };
+        let fanout = endpoint.fanout.clone();
+        // Made when it is its turn, for what the executor keeps of an operation is large.
+        let source = move || {
+            let finish = Arc::clone(&prepared.finish);
+            let responses = endpoint.schema.execute_stream(prepared.into_request().data(Arc::clone(&track)));
+            Source::new(frames(responses, Arc::clone(&track), finish), track)
+        };
+        lane.spawn(newcomer.subscribe(fanout, source));
     } else {
         lane.spawn(async move {
             let answer = execute(&endpoint, prepared).await;
@@ -86,28 +91,6 @@ fn frames(
     // What a resolver that panicked has left behind is its own, and nothing is asked of it any more.
     let frames = AssertUnwindSafe(responses.map(frame)).catch_unwind();
     frames.map(|caught| caught.unwrap_or_else(|_| Err(panicked().into_errors()))).boxed()
-}
-
-async fn subscribe(mut source: Source, key: Option<Key>, fanout: Fanout, lane: Lane) {
-    loop {
-        match source.step().await {
-            Step::Frame(frame) => {
-                if !lane.push(Arc::new(frame)).await {
-                    return;
-                }
-            }
-            Step::Waits(place) => {
-                let Some(key) = key else { continue };
-                // Who is still behind goes on at its own pace.
-                lane.drained().await;
-                match fanout.join(key, place, &lane, source) {
-                    Ok(()) => return,
-                    Err(apart) => source = apart,
-                }
-            }
-            Step::Ended(ending) => return lane.finish(ending),
-        }
-    }
 }
 
 /// The answers of an operation as a stream, for transports that carry one operation a connection.

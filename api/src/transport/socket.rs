@@ -8,12 +8,14 @@
 //! stops the writer, and by the bounds of the outbox its operations; nobody else notices. The reader closes the socket: it
 //! ends the operations and has the writer say the reason. A writer that can't write ends, and the reader with it.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -98,7 +100,13 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: Arc<Outbox>) {
             }
             sink.flush().await
         };
-        match timeout(WRITE_WITHIN, written).await {
+        let mut written = pin!(written);
+        // Most clients take everything at once: only where one does not, there is something to time.
+        let written = match poll!(&mut written) {
+            Poll::Ready(written) => Ok(written),
+            Poll::Pending => timeout(WRITE_WITHIN, written).await,
+        };
+        match written {
             Ok(Ok(())) if !last => {}
             Ok(_) => return,
             Err(_) => {

@@ -66,7 +66,8 @@ impl Hub {
         let shows = if every && self.planted != Planted::SkipsWhenFull { Shows::Every } else { Shows::Whole };
         if let Ok(lane) = begin(&outbox, "a") {
             let fanout = self.fanouts[usize::from(every)].clone();
-            lane.spawn(fill(self.log.showing(after, 1, shows), lane.clone(), fanout));
+            let log = self.log.clone();
+            lane.spawn(fill(after, move || log.showing(after, 1, shows), lane.clone(), fanout));
         }
         outbox
     }
@@ -127,6 +128,7 @@ async fn run(seed: u64, planted: Planted) -> Result<(), String> {
             }
             2 => hub.resume(&mut watchers[at], false),
             3 | 4 => hub.read(&mut watchers[at], usize::try_from(dice.roll(30)).unwrap_or(1) + 1)?,
+            5 if dice.roll(4) == 0 => tokio::time::advance(Duration::from_millis(dice.roll(2_000))).await,
             _ => turns(dice.roll(8)).await,
         }
     }
@@ -159,7 +161,11 @@ async fn run(seed: u64, planted: Planted) -> Result<(), String> {
 }
 
 fn simulated(seed: u64, planted: Planted) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| error.to_string())?;
     runtime.block_on(run(seed, planted))
 }
 
