@@ -31,7 +31,12 @@ impl Luck {
 
     /// From now on nothing breaks any more.
     pub(crate) fn heal(&self) {
-        *lock(&self.harm) = 0;
+        self.harm(0);
+    }
+
+    /// From now on so many messages in a hundred come to harm.
+    pub(crate) fn harm(&self, in_hundred: u32) {
+        *lock(&self.harm) = in_hundred;
     }
 
     pub(crate) fn chance(&self, in_hundred: u32) -> bool {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl TestDatabase {
         let server = options.clone();
         let options = options.database(&name);
         let url = options.to_url_lossy().to_string();
-        let pool = PgPoolOptions::new().max_connections(20).connect_with(options).await.unwrap();
+        let pool = commands::pool_options().max_connections(20).connect_with(options).await.unwrap();
         commands::migrate(&pool).await.unwrap();
         Self { pool, url, name, server }
     }

@@ -51,7 +51,7 @@ pub async fn conversations(pool: &PgPool, count: Position) {
     let (types, payloads): (Vec<String>, Vec<String>) =
         BEGIN.into_iter().chain(said).chain(END).map(|(name, text)| (name.to_owned(), text.to_owned())).unzip();
     for (name, payload) in types.iter().zip(&payloads) {
-        Event::decode(name, &payload.replace("%s", "1").replace("%a", "0000000000a1"))
+        Event::decode(name, 1, &payload.replace("%s", "1").replace("%a", "0000000000a1"))
             .expect("a payload that fits its type");
     }
     fill(pool, count, &types, &payloads, SegmentsFrom(i64::try_from(BEGIN.len()).expect("a count"))).await;

@@ -23,7 +23,7 @@ const MODELS: [&str; 3] = ["calls", "transcripts", "dashboard"];
 const LOOK: Duration = Duration::from_millis(20);
 
 pub async fn measure(extent: Extent) -> Vec<Row> {
-    let events: Position = extent.pick(400_000, 40_000);
+    let events: Position = extent.pick(1_000_000, 40_000);
     let database = TestDatabase::new().await;
     log::conversations(&database.pool, events).await;
     let models: Vec<Arc<dyn ReadModel>> =

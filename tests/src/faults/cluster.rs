@@ -12,7 +12,9 @@ use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use tempfile::TempDir;
+use uuid::Uuid;
 
+use super::crowd::{Begin, Crowd};
 use super::edge::Weather;
 use super::load::Load;
 use super::observer::Observer;
@@ -55,6 +57,12 @@ pub struct Cluster {
     pub load: Load,
     /// Those who watch.
     pub watchers: Watchers,
+    /// Those who watch in thousands, until everything is at rest.
+    pub(super) crowds: Vec<Crowd>,
+    /// How many crowds there ever were.
+    crowd_count: usize,
+    /// Events that former ones received, and connections they needed.
+    former: (u64, u64),
     /// What the runner notes.
     pub journal: Journal,
     pub(super) journals: Journals,
@@ -110,6 +118,9 @@ impl Cluster {
             pool,
             load,
             watchers,
+            crowds: Vec::new(),
+            crowd_count: 0,
+            former: (0, 0),
             journal,
             journals,
             token,
@@ -138,6 +149,37 @@ impl Cluster {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Gathers so many subscribers about a call of their own, each of whom has seen its beginning.
+    pub(super) async fn gather(&mut self, count: usize, begin: Begin) {
+        let call = Uuid::now_v7();
+        self.load.call(call).await;
+        self.crowd_count += 1;
+        let name = format!("crowd-{}", self.crowd_count);
+        let journal = self.journals.of(&name);
+        let doors = self.apis.iter().map(|api| api.clients.target()).collect();
+        let crowd = Crowd::gather((name, journal), (doors, &self.token), call, count, begin);
+        let position = self.load.say(call, 0).await;
+        crowd.reached(position).await;
+        self.crowds.push(crowd);
+    }
+
+    /// Sends away whoever came for one fault, now that everybody has seen everything up to the head.
+    pub(super) fn dismiss(&mut self, head: Position) {
+        self.watchers.dismiss(head);
+        for crowd in self.crowds.drain(..) {
+            let (received, connections) = crowd.received_and_connections();
+            self.former = (self.former.0 + received, self.former.1 + connections);
+            crowd.leave(head);
+        }
+    }
+
+    /// Events received by all subscribers, and connections they needed.
+    #[must_use]
+    pub fn received_and_connections(&self) -> (u64, u64) {
+        let (received, connections) = self.watchers.received_and_connections();
+        (received + self.former.0, connections + self.former.1)
     }
 
     /// Runs a command of the program beside the roles, straight to the servers.
@@ -172,6 +214,7 @@ impl Cluster {
     pub(super) async fn mend(&mut self) {
         self.kafka.thaw();
         self.watchers.release();
+        self.crowds.iter().for_each(|crowd| crowd.slow_down(0));
         self.load.hurry(false);
         for role in self.roles_mut() {
             if role.runs() {

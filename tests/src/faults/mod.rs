@@ -7,6 +7,7 @@
 
 mod cluster;
 mod collect;
+mod crowd;
 pub mod edge;
 mod folded;
 mod load;

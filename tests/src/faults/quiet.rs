@@ -13,8 +13,8 @@ use crate::history::{Entry, Watched};
 /// How often positions are asked for.
 const ASK_EVERY: Duration = Duration::from_millis(25);
 /// Memory of one process in KiB, built with or without optimisation, with the load of this suite.
-const MEMORY_KIB_MAX: u64 = 400 * 1024;
-/// Files and sockets of one process with the subscribers of this suite.
+pub(super) const MEMORY_KIB_MAX: u64 = 400 * 1024;
+/// Files and sockets of one process with the subscribers of this suite, beside crowds.
 const OPEN_FILES_MAX: u64 = 1_500;
 
 /// How a run came to rest.
@@ -47,7 +47,7 @@ impl Cluster {
                     self.observer.looked().await;
                     self.journal.note(Entry::Quiet { head });
                     self.measure().await;
-                    self.watchers.dismiss(head);
+                    self.dismiss(head);
                     return Settled { head, stuck: None };
                 }
                 Some(who) if Instant::now() > until => return self.stuck(head, who),
@@ -81,14 +81,21 @@ impl Cluster {
                 return Ok((head, Some(format!("{name} is at {seen} of {due}"))));
             }
         }
+        for crowd in &self.crowds {
+            let (due, at) = (last_of(&self.pool, crowd.watched()).await?, crowd.all_at());
+            if at < due {
+                return Ok((head, Some(format!("{} is at {at} of {due}", crowd.name()))));
+            }
+        }
         Ok((head, None))
     }
 
     async fn measure(&self) {
+        let crowds: u64 = self.crowds.iter().map(|crowd| crowd.count() as u64).sum();
         let note = |name: String, value, bound| self.journal.note(Entry::Measured { name, value, bound });
         for role in self.roles().filter(|role| role.runs()) {
             note(format!("memory of {}", role.name), role.voice().memory_kib("VmRSS"), MEMORY_KIB_MAX);
-            note(format!("open files of {}", role.name), role.voice().open_files(), OPEN_FILES_MAX);
+            note(format!("open files of {}", role.name), role.voice().open_files(), OPEN_FILES_MAX + crowds);
         }
         let left = sqlx::query_as::<_, (i64, i64, i64)>(
             "SELECT count(*) FILTER (WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '10 s'),

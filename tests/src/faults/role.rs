@@ -9,6 +9,10 @@ use crate::Voice;
 /// Connections to the database that each process may have.
 pub(super) const CONNECTIONS: &str = "12";
 
+/// What the API allows one account here, and beyond its defaults: whole crowds watch under one.
+const LIMITS: &str = "sockets=12000,subscriptions=12000,sockets-per-viewer=12000,points-burst=100000000,\
+                      points-per-minute=1000000000";
+
 /// What every process of a cluster is told.
 #[derive(Debug, Clone)]
 pub(super) struct Common {
@@ -69,6 +73,7 @@ impl Role {
             ("KAFKA_BROKERS", &brokers),
             ("KAFKA_TOPIC", &self.common.topic),
             ("JWT_SECRET", &self.common.secret),
+            ("VOICE_LIMITS", LIMITS),
         ];
         all.extend(environment);
         let arguments = [self.command, "--listen", "127.0.0.1:0", "--database-connections", CONNECTIONS];

@@ -65,7 +65,7 @@ impl Summary {
         self.appended = u64::try_from(history.log.events.len()).unwrap_or(u64::MAX);
         self.commands = cluster.load.done();
         (self.unanswered, self.already_applied) = cluster.load.unanswered_and_repeated();
-        (self.delivered, self.connections) = cluster.watchers.received_and_connections();
+        (self.delivered, self.connections) = cluster.received_and_connections();
         self.violations = violations;
     }
 }

@@ -53,6 +53,15 @@ pub enum Entry {
         /// Its identity, where the subscription shows it.
         id: Option<Uuid>,
     },
+    /// A crowd of subscribers who keep one journal: a member has received something else than what was due to it, or nothing.
+    Differed {
+        /// Its number.
+        member: usize,
+        /// The event that was due, by what another member has received.
+        due: Position,
+        /// What came in its place.
+        received: Option<Position>,
+    },
     /// A subscriber: has seen enough. Nothing after this position is due to it.
     Left {
         /// The head of the log when it left.

@@ -14,6 +14,17 @@ fn check_one(history: &History, actor: &str, lines: &[Line]) -> Option<Violation
         Entry::Watches(watched) => Some(watched),
         _ => None,
     })?;
+    // Members of a crowd share a journal, which says what the first of them received, and who received anything else.
+    let differed = lines.iter().find_map(|line| match line.entry {
+        Entry::Differed { member, due, received } => Some((member, due, received)),
+        _ => None,
+    });
+    if let Some((member, due, received)) = differed {
+        let came = received.map_or("nothing came".to_owned(), |position| format!("{position} came"));
+        let what = format!("position {due} is due to member {member}, and {came}");
+        let first = received.map_or(due, |position| position.min(due));
+        return Some(Violation::new(I9SubscribersMissNothing, first, actor, what));
+    }
     let left = lines.iter().find_map(|line| match line.entry {
         Entry::Left { head } => Some(head),
         _ => None,

@@ -137,15 +137,15 @@ async fn a_hub_survives_the_loss_of_its_connections() {
     let changes = process.changes().await;
     let position = append(&database.pool, Uuid::now_v7(), &["sales"]).await;
     changes.wait_for("counts", position, PATIENCE).await.unwrap();
-    let listeners = || async {
+    let listeners = async |pool: &sqlx::PgPool| {
         sqlx::query_scalar::<_, i64>(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'",
         )
-        .fetch_one(&database.pool)
+        .fetch_one(pool)
         .await
         .unwrap()
     };
-    until("two listeners", || async { listeners().await == 2 }).await;
+    until("two listeners", async || listeners(&database.pool).await == 2).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
@@ -153,8 +153,11 @@ async fn a_hub_survives_the_loss_of_its_connections() {
     .execute(&database.pool)
     .await
     .unwrap();
-    let position = append(&database.pool, Uuid::now_v7(), &["sales"]).await;
+    // Connections of the pool that were used a moment ago are trusted, and each of them fails once.
+    let fresh = sqlx::PgPool::connect(&database.url).await.unwrap();
+    let position = append(&fresh, Uuid::now_v7(), &["sales"]).await;
     changes.wait_for("counts", position, PATIENCE).await.unwrap();
-    until("two listeners again", || async { listeners().await == 2 }).await;
+    until("two listeners again", async || listeners(&fresh).await == 2).await;
+    fresh.close().await;
     process.stop().await;
 }

@@ -291,8 +291,8 @@ async fn the_database_refuses_to_change_events() {
     assert_eq!(assert_dense(&database).await, 1);
 }
 
-#[tokio::test]
-async fn the_log_goes_on_over_partitions() {
+/// A log whose partitions take ten events each.
+async fn with_small_partitions() -> TestDatabase {
     let database = TestDatabase::new().await;
     sqlx::raw_sql(
         "DROP TABLE events_p0 CASCADE; UPDATE event_log SET partition_size = 10; SELECT ensure_event_partition(1)",
@@ -300,6 +300,12 @@ async fn the_log_goes_on_over_partitions() {
     .execute(&database.pool)
     .await
     .unwrap();
+    database
+}
+
+#[tokio::test]
+async fn the_log_goes_on_over_partitions() {
+    let database = with_small_partitions().await;
     let store = store(&database).await;
     // Larger than one partition, and faster than the housekeeping that makes them ahead.
     for n in 0..8 {
@@ -311,6 +317,27 @@ async fn the_log_goes_on_over_partitions() {
         .await
         .unwrap();
     assert!(partitions >= 11, "{partitions}");
+}
+
+/// Each expects the log to be where it left it, and it is in another partition, or one that is not there yet.
+#[tokio::test]
+async fn the_log_goes_on_over_partitions_that_others_have_filled() {
+    let database = with_small_partitions().await;
+    let stores = [store(&database).await, store(&database).await];
+    let mut heads = [0; 5];
+    let streams = heads.map(|_| stream());
+    for round in 0..40 {
+        // One event; several; and several appends at once, which are one batch.
+        let (at, counts) = (round % 2, [vec![1], vec![7], vec![1, 2, 1, 1, 1]][round % 3].clone());
+        let appends = counts.iter().enumerate().map(|(index, count)| {
+            let key = format!("{round}-{index}");
+            stores[at].append(append(&key, streams[index], Expected::Exact(heads[index]), *count))
+        });
+        for (index, appended) in futures_util::future::join_all(appends).await.into_iter().enumerate() {
+            heads[index] = appended.unwrap().version;
+        }
+    }
+    assert_eq!(assert_dense(&database).await, heads.iter().sum::<i64>());
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ async fn the_old_view_serves_while_the_new_one_grows_and_every_snapshot_is_whole
         let before = snapshots.load(Ordering::SeqCst);
         let report = rebuilt(&database, &model).await.unwrap();
         assert!(matches!(report.comparison, Comparison::Equal { at } if at <= report.position), "{report:?}");
-        assert!(report.position > 8_000 && report.tables[1].1 > 8_000, "{report:?}");
+        assert!(report.position >= 8_000 && report.tables[1].1 >= 8_000, "{report:?}");
         assert!(snapshots.load(Ordering::SeqCst) > before, "nobody could read during the rebuild");
     }
     stop.store(true, Ordering::SeqCst);
@@ -284,7 +284,7 @@ impl ReadModel for Outrun {
         self.0.ddl()
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         append(&self.1, Uuid::now_v7(), &vec!["sales"; events.len() + 1]).await;
         self.0.apply(connection, events).await
     }

@@ -67,7 +67,7 @@ impl ReadModel for Counts {
          CREATE TABLE counted (position bigint NOT NULL CONSTRAINT counted_key PRIMARY KEY);"
     }
 
-    async fn apply(&self, connection: &mut PgConnection, events: &[Decoded]) -> Result<Vec<Change>, sqlx::Error> {
+    async fn apply(&self, connection: &mut PgConnection, events: &[&Decoded]) -> Result<Vec<Change>, sqlx::Error> {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
@@ -94,7 +94,7 @@ impl ReadModel for Counts {
             .await?;
         let change =
             |Decoded { recorded, .. }: &Decoded| Change { position: recorded.position, key: recorded.stream.id };
-        Ok(events.iter().map(change).collect())
+        Ok(events.iter().copied().map(change).collect())
     }
 }
 

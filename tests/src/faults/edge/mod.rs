@@ -5,7 +5,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -60,6 +60,7 @@ struct Shared {
     /// Moves when the trap has sprung.
     sprung: watch::Sender<u64>,
     carried: AtomicU64,
+    statements: AtomicU64,
     open: AtomicU64,
     seed: u64,
 }
@@ -79,6 +80,7 @@ impl Edge {
             trap: Mutex::new(None),
             sprung: watch::Sender::new(0),
             carried: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
             open: AtomicU64::new(0),
             seed,
         });
@@ -89,6 +91,12 @@ impl Edge {
     /// Where new connections go from now on.
     pub fn lead_to(&self, server: SocketAddr) {
         *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+    }
+
+    /// The server behind it, for those who go there themselves.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target(Arc::downgrade(&self.shared))
     }
 
     /// Changes what happens to the bytes, of open connections and new ones.
@@ -120,10 +128,28 @@ impl Edge {
         self.shared.carried.load(Ordering::Relaxed)
     }
 
-    /// How many there are.
+    /// How many statements PostgreSQL was asked to execute by way of this edge.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.shared.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there are.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.shared.open.load(Ordering::Relaxed)
+    }
+}
+
+/// The server behind an edge, wherever that leads by now.
+#[derive(Clone)]
+pub struct Target(Weak<Shared>);
+
+impl Target {
+    /// Its address; none before it was ever there.
+    #[must_use]
+    pub fn server(&self) -> Option<SocketAddr> {
+        *self.0.upgrade()?.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,7 +159,7 @@ impl Drop for Edge {
     }
 }
 
-async fn accept(listener: TcpListener, shared: std::sync::Weak<Shared>) {
+async fn accept(listener: TcpListener, shared: Weak<Shared>) {
     let Some(mut gone) = shared.upgrade().map(|shared| shared.cuts.subscribe()) else { return };
     loop {
         let client = tokio::select! {

@@ -99,6 +99,7 @@ impl Pump<'_> {
     fn pass(&mut self, chunk: &[u8]) -> Pass {
         let all = Pass { bytes: chunk.len(), cut: false };
         let appends = self.way == Way::Up && self.appends.sent_with(chunk);
+        self.shared.statements.fetch_add(self.appends.executed(), Ordering::Relaxed);
         let mut trap = self.shared.trap.lock().unwrap_or_else(PoisonError::into_inner);
         let pass = match (trap.as_mut(), self.way) {
             (Some(Trap::BytesUp(left)), Way::Up) | (Some(Trap::BytesDown(left)), Way::Down) => {

@@ -1,4 +1,5 @@
-//! Just enough of PostgreSQL's protocol (version 3.0, messages of the frontend) to know when an append goes to the server.
+//! Just enough of PostgreSQL's protocol (version 3.0, messages of the frontend) to know when an append goes to the server, and
+//! how many statements do.
 
 use std::collections::HashSet;
 
@@ -16,13 +17,15 @@ pub(super) struct Appends {
     statements: HashSet<Vec<u8>>,
     /// One of them was bound, and waits to be executed.
     bound: bool,
+    /// Statements that were sent to be executed.
+    executed: u64,
     /// No PostgreSQL connection after all: a message that can't be one.
     foreign: bool,
 }
 
 impl Appends {
     pub(super) fn new() -> Self {
-        Self { rest: Vec::new(), started: false, statements: HashSet::new(), bound: false, foreign: false }
+        Self { rest: Vec::new(), started: false, statements: HashSet::new(), bound: false, executed: 0, foreign: false }
     }
 
     /// Takes the next bytes. `true`: with them the server has all it needs to run an append and to commit it.
@@ -36,6 +39,11 @@ impl Appends {
             sent |= self.take(&message);
         }
         sent
+    }
+
+    /// How many statements were sent to be executed since this was asked last.
+    pub(super) fn executed(&mut self) -> u64 {
+        std::mem::take(&mut self.executed)
     }
 
     /// The next whole message: its type, then its body. The startup message has type 0.
@@ -70,6 +78,10 @@ impl Appends {
             b'B' => {
                 let (_portal, statement) = (parts.next(), parts.next().unwrap_or_default());
                 self.bound = self.statements.contains(statement);
+                false
+            }
+            b'E' | b'Q' => {
+                self.executed += 1;
                 false
             }
             // A Sync ends the implicit transaction: the server commits.
@@ -115,6 +127,7 @@ mod tests {
         assert!(appends.sent_with(&message(b'S', b"")));
         assert!(!appends.sent_with(&message(b'S', b"")));
         assert!(appends.sent_with(&[run("s2"), message(b'S', b"")].concat()), "prepared once, run often");
+        assert_eq!((appends.executed(), appends.executed()), (3, 0));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use domain::Position;
 use serde_json::{Value, json};
 
 use super::Counts;
@@ -49,22 +50,24 @@ impl Insistent {
         self.door.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives a command until it is answered.
+    /// Gives a command until it is answered. The position of what it has appended.
     ///
     /// # Panics
     /// The answer is one that no fault explains, such as bad input.
-    pub(super) async fn insist(&self, order: &Order, journal: &Journal, shared: &Shared) {
+    pub(super) async fn insist(&self, order: &Order, journal: &Journal, shared: &Shared) -> Option<Position> {
         loop {
             let (answer, pause) = match self.try_once(order, shared).await {
                 Try::Answered(answer) => (answer, None),
                 Try::Again(why, pause) => (Answer::Unknown { why }, Some(pause)),
             };
-            if let Answer::Acknowledged { version, already_applied, .. } = answer {
+            let mut appended = None;
+            if let Answer::Acknowledged { version, already_applied, position } = answer {
                 shared.learned(order, version);
                 self.counts.repeated.fetch_add(u64::from(already_applied), Ordering::Relaxed);
+                appended = Some(position);
             }
             journal.note(Entry::Answered { command: order.command, answer });
-            let Some(pause) = pause else { return };
+            let Some(pause) = pause else { return appended };
             self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
             self.next_door();
             tokio::time::sleep(pause).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::Position;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
@@ -122,6 +123,15 @@ impl Load {
         }
     }
 
+    /// Has something said in a call, in a text that is so much longer: where that is in the log.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn say(&self, call: Uuid, padding_bytes: usize) -> Position {
+        let order = orders::remark(call, padding_bytes);
+        give(&self.client, &self.journal, &order, &self.shared).await.expect("something that may be said")
+    }
+
     /// Without pauses from now on, or with.
     pub fn hurry(&self, hurry: bool) {
         self.counts.hurry.send_replace(hurry);
@@ -184,8 +194,8 @@ impl Writer {
     }
 }
 
-/// Notes a command, gives it until it is answered, and notes each answer.
-async fn give(client: &Insistent, journal: &Journal, order: &orders::Order, shared: &Shared) {
+/// Notes a command, gives it until it is answered, and notes each answer. The position of what it has appended.
+async fn give(client: &Insistent, journal: &Journal, order: &orders::Order, shared: &Shared) -> Option<Position> {
     journal.note(Entry::Intent {
         command: order.command,
         stream: order.stream,
@@ -193,5 +203,5 @@ async fn give(client: &Insistent, journal: &Journal, order: &orders::Order, shar
         expected: order.expected,
         content: order.content.clone(),
     });
-    client.insist(order, journal, shared).await;
+    client.insist(order, journal, shared).await
 }

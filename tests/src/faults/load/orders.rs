@@ -10,6 +10,9 @@ use uuid::Uuid;
 /// What is said about a contended call before the writers move on to another one: each command reads the whole stream.
 const SEGMENTS_MAX: i64 = 300;
 
+/// A character of four bytes: the length of a text is bounded in characters.
+const FOUR_BYTES: &str = "\u{1D11E}";
+
 /// What all writers know.
 pub(super) struct Shared {
     /// The first call in which everybody speaks at once.
@@ -124,6 +127,11 @@ pub(super) fn conversation(call: Uuid) -> Vec<Order> {
     ]
 }
 
+/// Something said in a call, longer by so much.
+pub(super) fn remark(call: Uuid, padding_bytes: usize) -> Order {
+    say_more(call, None, 1, &FOUR_BYTES.repeat(padding_bytes / FOUR_BYTES.len()))
+}
+
 fn order(name: &'static str, category: &'static str, stream: Uuid, content: Value, input: &Value) -> Order {
     let command = Uuid::now_v7();
     let mut input = input.clone();
@@ -149,7 +157,11 @@ fn assign(agent: Uuid) -> Order {
 }
 
 fn say(call: Uuid, expected: Option<i64>, number: u64) -> Order {
-    let text = format!("This is great, I say for the {number}. time: {}", Uuid::now_v7());
+    say_more(call, expected, number, "")
+}
+
+fn say_more(call: Uuid, expected: Option<i64>, number: u64, more: &str) -> Order {
+    let text = format!("This is great, I say for the {number}. time: {}{more}", Uuid::now_v7());
     let mut input = json!({
         "callId": call, "speaker": "CUSTOMER", "beginMs": number, "endMs": number + 1, "text": text, "model": "faults",
     });

@@ -3,6 +3,7 @@
 mod broker;
 mod clocks;
 mod connections;
+mod crowd;
 mod network;
 mod planted;
 mod poison;

@@ -4,7 +4,7 @@ use chrono::Utc;
 use chrono_tz::Tz;
 use commands::EventStore;
 use commands::event_store::{Append, Expected, NewEvent};
-use domain::{Actor, Category, StreamName};
+use domain::{Actor, Category, Position, StreamName};
 use projections::{read_models, retry_parked};
 use sqlx::AssertSqlSafe;
 use tokio_util::sync::CancellationToken;
@@ -48,25 +48,9 @@ pub(super) async fn refused_by_a_table(cluster: &mut Cluster) {
 pub(super) async fn of_the_future(cluster: &mut Cluster) {
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let store = EventStore::start(cluster.pool.clone(), &tracker, shutdown.clone()).await.expect("the event store");
-    let call = Uuid::now_v7();
-    let event = NewEvent {
-        id: Uuid::now_v7(),
-        event_type: "call.teleported",
-        schema_version: 7,
-        occurred_at: Utc::now(),
-        actor: Actor::system("faults"),
-        correlation_id: call,
-        causation_id: None,
-        trace: None,
-        payload: r#"{"planet": "Mars"}"#.to_owned(),
-    };
-    let append = Append {
-        key: format!("future:{call}"),
-        stream: StreamName { category: Category::Call, id: call },
-        expected: Expected::Exact(0),
-        events: vec![event],
-    };
-    let appended = store.append(append).await.expect("an append");
+    // A type that this program does not know, and one that has got another shape since.
+    let teleported = append(&store, ("call.teleported", 7), r#"{"planet": "Mars"}"#).await;
+    let queued = append(&store, ("call.queued", 2), r#"{"queue": "sales", "priority": 0}"#).await;
     shutdown.cancel();
     tracker.close();
     tracker.wait().await;
@@ -74,7 +58,32 @@ pub(super) async fn of_the_future(cluster: &mut Cluster) {
     let head = cluster.head().await;
     projected(&cluster.pool, head).await;
     // Declared so: what can't be read is parked by every model, for its own key, until a newer program comes.
-    let waiting = parked(cluster, call).await;
-    assert_eq!(waiting.len(), read_models(Tz::UTC).len(), "{waiting:?}");
-    assert!(waiting.iter().all(|(_, position)| *position == appended.position), "{waiting:?}");
+    for (call, position) in [teleported, queued] {
+        let waiting = parked(cluster, call).await;
+        assert_eq!(waiting.len(), read_models(Tz::UTC).len(), "{waiting:?}");
+        assert!(waiting.iter().all(|(_, at)| *at == position), "{waiting:?}");
+    }
+}
+
+/// Appends an event of this type and schema version to a call of its own; the call and where the event is.
+async fn append(store: &EventStore, schema: (&'static str, i16), payload: &str) -> (Uuid, Position) {
+    let call = Uuid::now_v7();
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        event_type: schema.0,
+        schema_version: schema.1,
+        occurred_at: Utc::now(),
+        actor: Actor::system("faults"),
+        correlation_id: call,
+        causation_id: None,
+        trace: None,
+        payload: payload.to_owned(),
+    };
+    let append = Append {
+        key: format!("future:{call}"),
+        stream: StreamName { category: Category::Call, id: call },
+        expected: Expected::Exact(0),
+        events: vec![event],
+    };
+    (call, store.append(append).await.expect("an append").position)
 }

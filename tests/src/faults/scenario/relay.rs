@@ -19,7 +19,14 @@ async fn leader(cluster: &Cluster) -> (usize, i64) {
 }
 
 pub(super) async fn killed_before_checkpoint(cluster: &mut Cluster) {
-    let (leading, _) = leader(cluster).await;
+    let (leading, epoch) = leader(cluster).await;
+    // It says that it leads before it has its checkpoint, and a row that is not there cannot be locked.
+    until("the leader has its checkpoint", async || {
+        let its = "SELECT position FROM relay_checkpoints WHERE epoch = $1";
+        let _: i64 = sqlx::query_scalar(its).bind(epoch).fetch_optional(&cluster.pool).await.ok()??;
+        Some(())
+    })
+    .await;
     // Nobody can store progress for now, and what was sent is acknowledged all the same.
     let mut lock = cluster.pool.begin().await.expect("the database");
     let row = "SELECT FROM relay_checkpoints FOR UPDATE";

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use serde_json::json;
 
-use super::{Cluster, Scale};
+use super::{Cluster, Scale, crowd};
 use crate::Client;
 
 pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
@@ -16,6 +16,7 @@ pub(super) async fn slow(cluster: &mut Cluster, scale: Scale) {
     let head = cluster.head().await;
     cluster.watchers.reached(head).await;
     cluster.watchers.release();
+    crowd::slow(cluster, scale).await;
 }
 
 pub(super) async fn storm(cluster: &mut Cluster, scale: Scale) {
@@ -27,6 +28,7 @@ pub(super) async fn storm(cluster: &mut Cluster, scale: Scale) {
         cluster.apis[which].clients.cut();
     }
     cluster.apis.iter().for_each(|api| api.clients.cut());
+    crowd::storm(cluster, scale).await;
 }
 
 pub(super) async fn wrong_cursors(cluster: &mut Cluster) {
@@ -51,11 +53,5 @@ pub(super) async fn wrong_cursors(cluster: &mut Cluster) {
 pub(super) async fn node_killed(cluster: &mut Cluster, scale: Scale) {
     cluster.watchers.join(scale.of(30, 150), cluster.load.shared_call());
     cluster.load.more(5).await;
-    let which = cluster.luck.random_range(0..cluster.apis.len());
-    cluster.apis[which].kill().await;
-    cluster.load.more(5).await;
-    // On the other node, without the one that is gone.
-    let head = cluster.head().await;
-    cluster.watchers.reached(head).await;
-    cluster.apis[which].start().await;
+    crowd::node_killed(cluster, scale).await;
 }

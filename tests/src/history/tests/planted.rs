@@ -233,6 +233,19 @@ fn a_subscriber_that_misses_gets_twice_or_out_of_order_is_found() {
 }
 
 #[test]
+fn a_member_of_a_crowd_that_differs_is_found() {
+    let at = |position| BTreeMap::from([(Invariant::I9SubscribersMissNothing, Some(position))]);
+    let differed = |due, received| {
+        found(move |history: &mut History| {
+            journal(history, "all").push(line(9_000, Entry::Differed { member: 7, due, received }));
+        })
+    };
+    assert_eq!(differed(20, None), at(20), "never came");
+    assert_eq!(differed(20, Some(21)), at(20), "left out");
+    assert_eq!(differed(20, Some(19)), at(19), "twice");
+}
+
+#[test]
 fn who_left_is_owed_everything_until_then_and_nothing_after() {
     let left = |history: &mut History| {
         let received = journal(history, "all");

@@ -63,14 +63,14 @@ async fn equal_subscriptions_get_the_answer_of_one_resolution() {
     let world = World::with(Limits { dashboard_every: std::time::Duration::ZERO, ..Limits::default() }).await;
     let mut equal = watch(&world.supervisor, 20).await;
     let mut other = watch(&world.server.signed_in(Role::Admin).await, 1).await;
-    // The moment of the answer tells resolutions apart; each snapshot is one's own.
+    // The moment of the answer tells resolutions apart.
     let moments = |pushes: &[Value]| {
         let mut moments = column(pushes, "/dashboard/dashboard/at").iter().map(Value::to_string).collect::<Vec<_>>();
         moments.sort();
         moments.dedup();
         moments
     };
-    assert_eq!(moments(&pushed(&mut equal).await).len(), 20);
+    pushed(&mut equal).await;
     pushed(&mut other).await;
     for round in 1..=ROUNDS_MAX {
         // One change at a time, so that each push shows exactly one.

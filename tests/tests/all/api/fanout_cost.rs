@@ -1,5 +1,6 @@
 //! What many who watch the same cost the database: what one costs; and nothing any more when they have gone.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use api::Limits;
@@ -107,4 +108,28 @@ async fn many_cost_what_one_costs_and_nothing_when_they_have_gone() {
         }
     }
     world.server.stop().await;
+}
+
+#[tokio::test]
+async fn many_who_come_at_once_are_read_for_together() {
+    let Watched { server, mut statements, boss, _database: database, .. } = Watched::new().await;
+    let mut lock = database.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE read.dashboard_agents IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let (shown, executed) = statements
+        .during(async {
+            let mut watching = join_all((0..MANY).map(|_| boss.subscribe(DASHBOARD, json!({})))).await;
+            // Until these are answered, the others have come.
+            for _ in 0..MANY {
+                boss.query("{ viewer { role } }", json!({})).await;
+            }
+            lock.rollback().await.unwrap();
+            join_all(watching.iter_mut().map(Subscription::next)).await
+        })
+        .await;
+    let reads = executed.iter().filter(|statement| statement.contains("read.dashboard_agents")).count();
+    // The first one's, and the one for all who came while it was under way.
+    assert!((1..=MANY / 4).contains(&reads), "{reads} of {MANY}");
+    let moments: HashSet<String> = column(&shown, "/dashboard/dashboard/at").iter().map(ToString::to_string).collect();
+    assert!(moments.len() <= reads, "{moments:?}");
+    server.stop().await;
 }

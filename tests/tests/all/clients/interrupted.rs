@@ -87,7 +87,11 @@ pub(super) async fn comes_back(world: World, script: &str, expected: Expected) {
     let appending = Appending::start(&world);
     sees_more(&script, "events as they are appended").await;
     for _ in 0..CUTS {
+        let carried = world.proxy.carried();
         world.proxy.cut();
+        // What it still sees of the old line is over when it is on a new one.
+        let is_back = |_: &[Value]| (world.proxy.carried() > carried).then_some(());
+        script.wait_for("coming back after the line was cut", is_back).await;
         sees_more(&script, "events after the line was cut").await;
     }
     let connections = world.proxy.carried();

@@ -7,6 +7,7 @@ mod dashboard;
 mod floor;
 mod queues;
 mod random;
+mod search_words;
 mod sentiment;
 mod transcripts;
 
@@ -62,6 +63,7 @@ async fn fold(pool: &PgPool, model: &dyn ReadModel, schema: &str, events: &[Deco
     let mut transaction = pool.begin().await.unwrap();
     search(&mut transaction, schema).await;
     let mut changes = Vec::new();
+    let events: Vec<&Decoded> = events.iter().collect();
     for batch in events.chunks(size) {
         let of_batch = model.apply(&mut transaction, batch).await.unwrap();
         let (first, last) = (batch[0].recorded.position, batch[batch.len() - 1].recorded.position);
