@@ -44,6 +44,16 @@ impl Held {
         Ok(Used { pool: &self.pool, place, kept: false })
     }
 
+    /// Waits for something. The pool gets the connection back where that takes long.
+    pub(crate) async fn until<T>(&self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = std::pin::pin!(awaited);
+        if let Ok(output) = tokio::time::timeout(HELD_FOR, &mut awaited).await {
+            return output;
+        }
+        self.give_back().await;
+        awaited.await
+    }
+
     /// Gives the connection back to the pool, if one is held.
     pub(crate) async fn give_back(&self) {
         drop(self.connection.lock().await.take());

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
+use crate::held::Held;
 use crate::listen::PROJECTIONS_CHANNEL;
 
 /// Shortest time between two notifications: each takes a lock of the whole database for a moment.
@@ -76,19 +77,15 @@ impl Progress {
 /// Names the progress of this process to others, at most once every [`NOTIFY_PAUSE`]. What is lost costs a listener one
 /// interval of its own look.
 pub(crate) async fn notify(pool: PgPool, mut progress: watch::Receiver<Positions>, shutdown: CancellationToken) {
-    let mut told = Positions::new();
-    let mut backoff = Backoff::new();
-    while let Some(Ok(())) = shutdown.run_until_cancelled(progress.changed()).await {
+    let (held, mut told, mut backoff) = (Held::new(pool), Positions::new(), Backoff::new());
+    loop {
+        let moved = shutdown.run_until_cancelled(held.until(progress.changed())).await;
+        let Some(Ok(())) = moved else { return };
         let now = progress.borrow_and_update().clone();
         let news = now.iter().filter(|(name, position)| told.get(*name) != Some(position));
         let news: Vec<String> = news.map(|(name, position)| format!("{name}:{position}")).collect();
-        let told_now = sqlx::query("SELECT pg_notify($1, said) FROM unnest($2::text[]) said")
-            .bind(PROJECTIONS_CHANNEL)
-            .bind(news)
-            .execute(&pool)
-            .await;
-        match told_now {
-            Ok(_) => {
+        match say(&held, news).await {
+            Ok(()) => {
                 told = now;
                 backoff.reset();
                 shutdown.run_until_cancelled(tokio::time::sleep(NOTIFY_PAUSE)).await;
@@ -99,4 +96,15 @@ pub(crate) async fn notify(pool: PgPool, mut progress: watch::Receiver<Positions
             }
         }
     }
+}
+
+async fn say(held: &Held, news: Vec<String>) -> Result<(), sqlx::Error> {
+    let mut used = held.take().await?;
+    sqlx::query("SELECT pg_notify($1, said) FROM unnest($2::text[]) said")
+        .bind(PROJECTIONS_CHANNEL)
+        .bind(news)
+        .execute(used.connection()?)
+        .await?;
+    used.keep();
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! How far a topic is published.
 
 use domain::Position;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::partition::partition_of;
@@ -44,7 +44,12 @@ impl Checkpoint {
     }
 
     /// Stores progress. `false`: another leader has taken over, or the topic is being published anew.
-    pub(super) async fn store(&self, pool: &PgPool, topic: &str, epoch: i64) -> Result<bool, sqlx::Error> {
+    pub(super) async fn store(
+        &self,
+        connection: &mut PgConnection,
+        topic: &str,
+        epoch: i64,
+    ) -> Result<bool, sqlx::Error> {
         let stored = sqlx::query(
             "UPDATE relay_checkpoints SET position = $3, previous = $4, updated_at = now()
              WHERE topic = $1 AND epoch = $2",
@@ -53,7 +58,7 @@ impl Checkpoint {
         .bind(epoch)
         .bind(self.position)
         .bind(&self.previous)
-        .execute(pool)
+        .execute(connection)
         .await?;
         Ok(stored.rows_affected() == 1)
     }

@@ -37,6 +37,17 @@ pub(super) struct Bounds {
     pub(super) read: usize,
 }
 
+/// How far sending got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Up to where the log ended.
+    All,
+    /// As much as is read at once.
+    Page,
+    /// As much as may be in flight.
+    WindowFull,
+}
+
 struct InFlight<D> {
     position: Position,
     slot: usize,
@@ -131,41 +142,48 @@ impl<S: Surroundings, C: Clock> Leader<S, C> {
 
     /// Leads until shutdown or until something fails.
     pub(super) async fn run(mut self, wake: &mut impl Wake, shutdown: &CancellationToken) -> Result<(), RelayError> {
+        let mut look = true;
         while !shutdown.is_cancelled() {
             self.keep_lease().await?;
-            let read = self.send_more(shutdown).await?;
+            let sent = if look { self.send_more(shutdown).await? } else { Sent::All };
             self.collect_ready().await?;
             self.store_progress(false).await?;
             self.still_acknowledged()?;
-            if read {
+            if sent == Sent::Page {
                 continue;
             }
-            let poll = self.clock.clone();
-            tokio::select! {
+            let (poll, position) = (self.clock.clone(), self.sent.position);
+            look = tokio::select! {
                 biased;
                 // Acknowledgements come in whether or not there is something new to send.
-                collected = self.collect_one(), if !self.in_flight.is_empty() => collected?,
-                woken = wake.woken() => woken?,
-                () = poll.sleep(POLL_EVERY) => {}
-                () = shutdown.cancelled() => {}
+                collected = self.collect_one(), if !self.in_flight.is_empty() => {
+                    collected?;
+                    sent == Sent::WindowFull
+                }
+                woken = wake.woken(position) => {
+                    woken?;
+                    true
+                }
+                () = poll.sleep(POLL_EVERY) => true,
+                () = shutdown.cancelled() => false,
             }
         }
         self.finish().await
     }
 
-    /// Sends what the log has and the window takes. `true`: there may be more.
-    async fn send_more(&mut self, shutdown: &CancellationToken) -> Result<bool, RelayError> {
+    /// Sends what the log has and the window takes.
+    async fn send_more(&mut self, shutdown: &CancellationToken) -> Result<Sent, RelayError> {
         if self.in_flight.len() >= self.bounds.in_flight {
-            return Ok(false);
+            return Ok(Sent::WindowFull);
         }
         let events = self.surroundings.read(self.sent.position, self.bounds.read).await?;
         let full = events.len() == self.bounds.read;
         for event in events {
             if !self.send(&event, shutdown).await? {
-                return Ok(false);
+                return Ok(Sent::WindowFull);
             }
         }
-        Ok(full)
+        Ok(if full { Sent::Page } else { Sent::All })
     }
 
     /// `false`: the producer's queue is full, and this is the end.

@@ -7,9 +7,9 @@ use domain::{Position, Recorded};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use tokio::sync::watch;
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
@@ -48,8 +48,8 @@ pub(super) trait Surroundings: Send + Sync {
 
 /// What tells a leader that there may be something new.
 pub(super) trait Wake: Send {
-    /// Waits for it. Cancel-safe.
-    fn woken(&mut self) -> impl Future<Output = Result<(), RelayError>> + Send;
+    /// Waits for word of something after a position. Cancel-safe.
+    fn woken(&mut self, after: Position) -> impl Future<Output = Result<(), RelayError>> + Send;
 }
 
 /// PostgreSQL and Kafka.
@@ -59,25 +59,29 @@ pub(super) struct Machines<'a> {
     lease: &'a Lease,
     store: Uuid,
     producer: Client<FutureProducer>,
+    /// Stays for the term: a pool would ask after each of hundreds of statements a second whether it still lives.
+    connection: Mutex<PgConnection>,
 }
 
 impl<'a> Machines<'a> {
     pub(super) async fn begin(pool: &'a PgPool, config: &'a RelayConfig, lease: &'a Lease) -> Result<Self, RelayError> {
-        let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(pool).await?;
+        let mut connection = pool.acquire().await?.detach();
+        let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(&mut connection).await?;
         let mut settings = ClientConfig::new();
         settings
             .set("bootstrap.servers", &config.brokers)
             .set("client.id", format!("voice-relay-{}", lease.epoch))
             .set("enable.idempotence", "true")
-            // Long enough for the records of one batch to go together; a lone one waits as long.
-            .set("linger.ms", "0.2")
+            // Records go at once; those that come while requests are under way go together. The smallest delay is in fact more
+            // than a millisecond.
+            .set("linger.ms", "0")
             // A queued record never times out: that would leave a hole behind which later records are delivered.
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", (IN_FLIGHT_MAX * 2).to_string())
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false");
         let producer = Client::create(settings).await?;
-        Ok(Self { pool, config, lease, store, producer })
+        Ok(Self { pool, config, lease, store, producer, connection: Mutex::new(connection) })
     }
 }
 
@@ -96,7 +100,7 @@ impl Surroundings for Machines<'_> {
         )
         .bind(after)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.pool)
+        .fetch_all(&mut *self.connection.lock().await)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
@@ -119,7 +123,8 @@ impl Surroundings for Machines<'_> {
     }
 
     async fn store(&self, progress: &Checkpoint) -> Result<bool, RelayError> {
-        Ok(progress.store(self.pool, &self.config.topic, self.lease.epoch).await?)
+        let connection = &mut *self.connection.lock().await;
+        Ok(progress.store(connection, &self.config.topic, self.lease.epoch).await?)
     }
 
     async fn flush(&self) {
@@ -160,22 +165,30 @@ impl Notified {
 }
 
 impl Wake for Notified {
-    async fn woken(&mut self) -> Result<(), RelayError> {
+    async fn woken(&mut self, after: Position) -> Result<(), RelayError> {
         let Self { listener, head } = self;
         let moved = async {
             if let Some(moves) = head {
-                if moves.changed().await.is_ok() {
+                if moves.wait_for(|head| *head > after).await.is_ok() {
                     return;
                 }
                 *head = None;
             }
             std::future::pending().await
         };
+        let notified = async {
+            loop {
+                // A listener that lost its connection makes a new one; what it missed is found by the poll.
+                let notification = listener.recv().await?;
+                // One's own appends are known before they are notified.
+                if notification.payload().parse::<Position>().is_ok_and(|position| position > after) {
+                    return Ok(());
+                }
+            }
+        };
         tokio::select! {
-            // A listener that lost its connection makes a new one; what it missed is found by the poll.
-            notified = listener.recv() => drop(notified?),
-            () = moved => {}
+            notified = notified => notified,
+            () = moved => Ok(()),
         }
-        Ok(())
     }
 }

@@ -385,11 +385,11 @@ impl Surroundings for Producer {
 pub(super) struct Woken(pub(super) watch::Receiver<Position>, pub(super) World);
 
 impl Wake for Woken {
-    async fn woken(&mut self) -> Result<(), RelayError> {
+    async fn woken(&mut self, after: Position) -> Result<(), RelayError> {
         if self.1.one_in(4) {
             std::future::pending::<()>().await;
         }
-        drop(self.0.changed().await);
+        drop(self.0.wait_for(|head| *head > after).await);
         Ok(())
     }
 }
