@@ -72,7 +72,10 @@ async fn notify(
         .bind(position.to_string())
         .execute(&mut *connection)
         .await?;
-    *kept = Some(connection);
+    // Where all of the pool's connections are in use, it goes back for whoever waits.
+    if pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections() {
+        *kept = Some(connection);
+    }
     Ok(())
 }
 

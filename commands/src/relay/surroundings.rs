@@ -72,8 +72,8 @@ impl<'a> Machines<'a> {
             .set("bootstrap.servers", &config.brokers)
             .set("client.id", format!("voice-relay-{}", lease.epoch))
             .set("enable.idempotence", "true")
-            // Records go at once; those that come while requests are under way go together. The smallest delay is in fact more
-            // than a millisecond.
+            // Records go at once; those that come while requests are under way go together. With a delay of 0.2 ms, the way from
+            // a lone append to a subscriber took a millisecond more.
             .set("linger.ms", "0")
             // A queued record never times out: that would leave a hole behind which later records are delivered.
             .set("message.timeout.ms", "0")
@@ -180,8 +180,8 @@ impl Wake for Notified {
             loop {
                 // A listener that lost its connection makes a new one; what it missed is found by the poll.
                 let notification = listener.recv().await?;
-                // One's own appends are known before they are notified.
-                if notification.payload().parse::<Position>().is_ok_and(|position| position > after) {
+                // One's own appends are known before they are notified. What names no position asks for a look.
+                if notification.payload().parse::<Position>().map_or(true, |position| position > after) {
                     return Ok(());
                 }
             }

@@ -40,7 +40,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
 }
 
 /// Appends a second of many writers, with nobody who follows, on a log as large as the one that the benchmark of appends ends
-/// with: the first seconds of an empty one, whose indexes fit into the processor's caches, are faster by half.
+/// with: the first seconds of an empty one are faster by half.
 async fn fastest(settles: Duration, lasts: Duration) -> f64 {
     let database = TestDatabase::new().await;
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
@@ -131,9 +131,8 @@ impl Load {
     /// How many were appended.
     async fn stop(self) -> u64 {
         self.enough.store(true, Ordering::Relaxed);
-        let Self { appended, writers, .. } = self;
-        writers.join_all().await;
-        appended.load(Ordering::Relaxed)
+        self.writers.join_all().await;
+        self.appended.load(Ordering::Relaxed)
     }
 }
 
