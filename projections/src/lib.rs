@@ -71,6 +71,7 @@ pub fn read_models(zone: chrono_tz::Tz) -> Vec<Arc<dyn ReadModel>> {
         Arc::new(models::agents::Agents),
         Arc::new(models::queues::Queues),
         Arc::new(models::transcripts::Transcripts),
+        Arc::new(models::spoken_words::SpokenWords),
         Arc::new(models::sentiment::Sentiment),
         Arc::new(models::dashboard::Dashboard::new(zone)),
     ]

@@ -76,8 +76,9 @@ pub trait ReadModel: Send + Sync + 'static {
         ""
     }
 
-    /// Whether an event may change a row. Over events that do not, the checkpoint moves a little later and for many at once.
-    fn concerns(&self, _event: &Event) -> bool {
+    /// Whether somebody may be waiting for what an event changes. Others are folded a little later and many at once, which costs a
+    /// fraction, and leaves the machine to what is waited for.
+    fn urgent(&self, _event: &Event) -> bool {
         true
     }
 

@@ -6,7 +6,8 @@ use async_graphql::{Context, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::Personal;
 use futures_util::Stream;
-use projections::models::transcripts::{self, SearchFilter, SearchHit, SegmentRow, SpokenRow};
+use projections::models::spoken_words::{SearchFilter, SearchHit, search_newest};
+use projections::models::transcripts::{self, SegmentRow, SpokenRow};
 use projections::{Interim, LiveLane};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -28,6 +29,8 @@ const PAGE_SEGMENTS: i64 = 200;
 /// Longest search text, in characters.
 const SEARCH_LENGTH_MAX: usize = 200;
 const MODEL: &str = "transcripts";
+/// Answers a search, with the transcripts.
+const WORDS: &str = "spoken_words";
 
 /// What was said in one go by one party.
 #[derive(SimpleObject)]
@@ -178,8 +181,8 @@ impl TranscriptQuery {
         let args = PageArgs { first, after, last, before };
         let page = args.query::<domain::Position>(context, "page:transcripts")?;
         let views = context.data::<Views>()?;
-        let mut snapshot = views.snapshot(&[MODEL], at_least.map(|position| position.0)).await?;
-        let hits = transcripts::search_newest(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
+        let mut snapshot = views.snapshot(&[MODEL, WORDS], at_least.map(|position| position.0)).await?;
+        let hits = search_newest(&mut snapshot, &filter, page.cursor, page.limit, page.scroll).await;
         let hits = hits.map_err(|error| internal(&error))?;
         page.connection(context, hits, |hit| hit.segment.position, TranscriptHit::from)
     }

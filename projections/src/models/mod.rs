@@ -20,6 +20,7 @@ mod leg;
 pub mod queues;
 mod rows;
 pub mod sentiment;
+pub mod spoken_words;
 pub mod transcripts;
 
 pub use leg::{LegState, LegTimes};

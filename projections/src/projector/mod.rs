@@ -37,9 +37,9 @@ use surroundings::{Events, Place, Stored, View};
 
 /// Most events in one transaction. As many as the tail hands out at once, so that one that is behind has fewer of them.
 pub const BATCH_EVENTS_MAX: usize = READ_EVENTS_MAX;
-/// A checkpoint that moves over events which say nothing to the view is put off for so long: what comes meanwhile goes with it,
-/// and a transaction with rows that somebody waits for goes first.
-pub const NOTHING_REST: Duration = Duration::from_millis(20);
+/// What nobody waits for is put off for so long: what comes meanwhile goes with it, and a transaction with rows that somebody waits
+/// for goes first.
+pub const UNHURRIED_REST: Duration = Duration::from_millis(20);
 /// How often one that stands by looks at the checkpoint. It takes over after two looks at a resting one.
 pub const STANDBY_LOOK: Duration = Duration::from_millis(500);
 
@@ -172,16 +172,16 @@ impl Projector {
         }
     }
 
-    /// Lets events that say nothing to the view wait for others, until one comes that does.
+    /// Lets events that nobody waits for wait for others, until one comes that somebody waits for.
     async fn gather(
         &self,
         events: &mut Vec<Arc<Followed>>,
         head: &mut watch::Receiver<Position>,
         shutdown: &CancellationToken,
     ) -> Result<(), Stop> {
-        let until = Instant::now() + NOTHING_REST;
+        let until = Instant::now() + UNHURRIED_REST;
         let mut looked_at = 0;
-        while events.len() < self.limit && !self.view.concerns(&events[looked_at..]) {
+        while events.len() < self.limit && !self.view.urgent(&events[looked_at..]) {
             looked_at = events.len();
             let last = events.last().map_or(self.position, |event| event.recorded.position);
             let ahead = shutdown.run_until_cancelled(head.wait_for(|head| *head > last));

@@ -62,8 +62,8 @@ pub(super) trait View: Send + Sync {
     /// nothing was done.
     async fn commit(&self, position: Position, generation: i64, batch: &Batch) -> Result<Option<Vec<Change>>, Failure>;
 
-    /// Whether anything of these events may change the view.
-    fn concerns(&self, events: &[Arc<Followed>]) -> bool;
+    /// Whether somebody may be waiting for what one of these events changes.
+    fn urgent(&self, events: &[Arc<Followed>]) -> bool;
 
     /// There was nothing to do for a while.
     async fn rest(&self) {}
@@ -110,9 +110,9 @@ impl View for Stored {
         done
     }
 
-    fn concerns(&self, events: &[Arc<Followed>]) -> bool {
+    fn urgent(&self, events: &[Arc<Followed>]) -> bool {
         // What can't be decoded is to be parked.
-        events.iter().any(|event| event.decoded().map_or(true, |event| self.model.concerns(&event.event)))
+        events.iter().any(|event| event.decoded().map_or(true, |event| self.model.urgent(&event.event)))
     }
 
     async fn rest(&self) {

@@ -108,7 +108,7 @@ async fn sum(connection: &mut PgConnection, schema: &str, table: &str) -> Result
     .await?;
     let columns = columns.unwrap_or_default();
     let statement = format!(
-        "SELECT count(*), coalesce(sum(hash_record_extended(ROW({columns}), 0)::numeric), 0)::text
+        "SELECT count(*), coalesce(sum(hash_record_extended(ROW({columns}), 0)), 0)::text
          FROM {schema}.{table}"
     );
     let (rows, hash) = sqlx::query_as(AssertSqlSafe(statement)).fetch_one(connection).await?;

@@ -19,8 +19,9 @@ use tuple::Message;
 
 /// Most events of one COPY statement.
 const RANGE_EVENTS_MAX: Position = 50_000;
-/// Most events handed over at once.
-pub const CHUNK_EVENTS_MAX: usize = 5_000;
+/// Most events handed over at once. A row that several of them change is written once: the more calls begin and end within a chunk,
+/// the less is written twice.
+pub const CHUNK_EVENTS_MAX: usize = 20_000;
 /// Chunks that wait for the reader.
 const CHUNKS_WAITING_MAX: usize = 2;
 

@@ -29,7 +29,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let models: Vec<Arc<dyn ReadModel>> =
         read_models(Tz::UTC).into_iter().filter(|model| MODELS.contains(&model.name())).collect();
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    let source = Source::Table { appended: None };
+    let source = Source::Table { committed: None };
     let tail = Tail::start(database.pool.clone(), source, &tracker, shutdown.clone()).await.expect("a log");
     let progress = Progress::new();
     let mut projected = progress.watch();
@@ -107,7 +107,8 @@ async fn look(pool: PgPool, events: Position, done: Arc<AtomicBool>, looks: Arc<
         for model in MODELS {
             assert_eq!(snapshot.position(model).await.expect("a position"), events);
         }
-        let newest = "SELECT (SELECT count(*) FROM (SELECT FROM read.transcripts ORDER BY position DESC LIMIT 10) s),
+        let newest =
+            "SELECT (SELECT count(*) FROM (SELECT FROM read.transcripts ORDER BY call_id DESC, sequence LIMIT 10) s),
                              (SELECT count(*) FROM (SELECT FROM read.calls ORDER BY position DESC LIMIT 10) c)";
         let found: (i64, i64) = sqlx::query_as(newest).fetch_one(snapshot.connection()).await.expect("rows");
         assert_eq!(found, (10, 10));

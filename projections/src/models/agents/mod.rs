@@ -53,7 +53,7 @@ impl ReadModel for Agents {
         include_str!("indexes.sql")
     }
 
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         matches!(event, domain::Event::Agent(_) | domain::Event::Call(_))
     }
 

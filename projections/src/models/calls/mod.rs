@@ -46,7 +46,7 @@ impl ReadModel for Calls {
         include_str!("indexes.sql")
     }
 
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         matches!(event, domain::Event::Call(_))
     }
 

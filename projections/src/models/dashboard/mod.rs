@@ -72,7 +72,7 @@ impl ReadModel for Dashboard {
         include_str!("dashboard.sql")
     }
 
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         matches!(event, domain::Event::Agent(_) | domain::Event::Call(_))
     }
 

@@ -47,7 +47,7 @@ impl ReadModel for Queues {
         include_str!("indexes.sql")
     }
 
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         matches!(event, domain::Event::Call(_))
     }
 

@@ -43,7 +43,7 @@ impl ReadModel for Sentiment {
         include_str!("indexes.sql")
     }
 
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         tells(event)
     }
 

@@ -1,20 +1,19 @@
-//! Transcripts: the text of a call as it stands and as it came about, and a search through all of them.
+//! Transcripts: the text of a call as it stands and as it came about.
 //!
 //! It has no fold of its own: a segment is told by one event, and a correction adds one row and marks another.
 
 mod columns;
 mod query;
 mod row;
-mod words;
 mod write;
 
 use async_trait::async_trait;
 use domain::Personal;
-use domain::transcript::{Event, Segment};
+use domain::transcript::{Event, Segment, SegmentCorrected};
 use sqlx::PgConnection;
 
-pub use query::{SEGMENTS_MAX, SearchFilter, added_after, current, search_best, search_newest, spoken};
-pub use row::{SearchHit, SegmentRow, SpokenRow};
+pub use query::{SEGMENTS_MAX, added_after, current, spoken};
+pub use row::{SegmentRow, SpokenRow};
 
 use super::rows::{change_of, last_changes};
 use crate::{Change, Decoded, ReadModel};
@@ -30,7 +29,7 @@ impl ReadModel for Transcripts {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -41,11 +40,7 @@ impl ReadModel for Transcripts {
         include_str!("transcripts.sql")
     }
 
-    fn indexes(&self) -> &'static str {
-        include_str!("indexes.sql")
-    }
-
-    fn concerns(&self, event: &domain::Event) -> bool {
+    fn urgent(&self, event: &domain::Event) -> bool {
         matches!(event, domain::Event::Transcript(_))
     }
 
@@ -62,16 +57,21 @@ fn is_transcript(decoded: &Decoded) -> bool {
     matches!(decoded.event, domain::Event::Transcript(_))
 }
 
+/// The segment that an event tells, and the correction that it is where it is one; none for an event that tells no segment.
+pub(super) fn told_by(decoded: &Decoded) -> Option<(&Segment, Option<&SegmentCorrected>)> {
+    match &decoded.event {
+        domain::Event::Transcript(Event::SegmentAdded(e)) => Some((&e.segment, None)),
+        domain::Event::Transcript(Event::SegmentCorrected(e)) => Some((&e.segment, Some(e))),
+        _ => None,
+    }
+}
+
 impl SegmentRow {
     /// The row an event adds; none for an event that adds no segment.
     #[must_use]
     pub fn of(decoded: &Decoded) -> Option<Self> {
         let recorded = &decoded.recorded;
-        let (segment, correction) = match &decoded.event {
-            domain::Event::Transcript(Event::SegmentAdded(e)) => (&e.segment, None),
-            domain::Event::Transcript(Event::SegmentCorrected(e)) => (&e.segment, Some(e)),
-            _ => return None,
-        };
+        let (segment, correction) = told_by(decoded)?;
         let Segment { sequence, speaker, begin_ms, end_ms, text, confidence, model } = segment;
         Some(Self {
             call_id: recorded.stream.id,

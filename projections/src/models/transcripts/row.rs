@@ -53,14 +53,3 @@ pub struct SpokenRow {
     /// What was said.
     pub text: Personal<String>,
 }
-
-/// A segment found by its words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SearchHit {
-    /// The segment.
-    pub segment: SegmentRow,
-    /// Its text, cut to the neighbourhood of the words found, each between `«` and `»`.
-    pub snippet: Personal<String>,
-    /// How well it fits; more is better. Only comparable within one search.
-    pub rank: f32,
-}

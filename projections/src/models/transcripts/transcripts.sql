@@ -14,9 +14,6 @@ CREATE TABLE transcripts (
     reason        text,                        -- of the correction
     occurred_at   timestamptz      NOT NULL,
     position      bigint           NOT NULL,   -- of the event that added it; being superseded does not move it
-    -- Words as they stand, without stemming and stop words: calls are in many languages, and a search for a name or a
-    -- product must find exactly that. The same configuration is used for the question.
-    search        tsvector         NOT NULL,   -- to_tsvector('simple', text), or the same made outside
     CONSTRAINT transcripts_key PRIMARY KEY (call_id, sequence),
     CONSTRAINT transcripts_speaker CHECK (speaker IN ('customer', 'agent'))
 );

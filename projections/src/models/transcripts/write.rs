@@ -6,35 +6,27 @@ use domain::CallId;
 use sqlx::PgConnection;
 
 use super::SegmentRow;
-use super::words::{agree, search_words};
 use crate::models::copy::{BinaryRows, COPY_ROWS_MIN, Field};
 use crate::models::rows::{word, write};
 
 /// In the order of [`push`].
 const COLUMNS: &str = "call_id, sequence, speaker, begin_ms, end_ms, text, confidence, model, supersedes, superseded_by, \
-                       reason, occurred_at, position, search";
+                       reason, occurred_at, position";
 
-/// Writes segments that are not there yet: a few by a statement in which the server finds the words to search for, of many those
-/// with plain words by COPY, with their words.
+/// Writes segments that are not there yet: a few by a statement, many by COPY and call by call, so that those of a call get next to
+/// each other, in the table as in its key.
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[SegmentRow]) -> Result<(), sqlx::Error> {
-    const WRITE: &str = include_str!("write_transcripts.sql");
-    if rows.len() < COPY_ROWS_MIN || !agree(connection).await? {
-        return write(connection, WRITE, rows).await;
+    if rows.len() < COPY_ROWS_MIN {
+        return write(connection, include_str!("write_transcripts.sql"), rows).await;
     }
-    let (mut plain, mut others) = (BinaryRows::new(), Vec::new());
-    for row in rows {
-        match search_words(row.text.reveal()) {
-            Some(words) => push(&mut plain, row, &words)?,
-            None => others.push(row),
-        }
-    }
-    if others.len() < rows.len() {
-        plain.copy_into(connection, "transcripts", COLUMNS).await?;
-    }
-    write(connection, WRITE, &others).await
+    let mut by_key: Vec<&SegmentRow> = rows.iter().collect();
+    by_key.sort_unstable_by_key(|row| (row.call_id, row.sequence));
+    let mut binary = BinaryRows::new();
+    by_key.into_iter().try_for_each(|row| push(&mut binary, row))?;
+    binary.copy_into(connection, "transcripts", COLUMNS).await
 }
 
-fn push(rows: &mut BinaryRows, row: &SegmentRow, words: &[u8]) -> Result<(), sqlx::Error> {
+fn push(rows: &mut BinaryRows, row: &SegmentRow) -> Result<(), sqlx::Error> {
     let speaker = word(row.speaker);
     let number = |number: u32| Some(Field::Integer(number.into()));
     rows.push([
@@ -51,7 +43,6 @@ fn push(rows: &mut BinaryRows, row: &SegmentRow, words: &[u8]) -> Result<(), sql
         row.reason.as_deref().map(Field::Text),
         Some(Field::Time(row.occurred_at)),
         Some(Field::Integer(row.position)),
-        Some(Field::Bytes(words)),
     ])
 }
 

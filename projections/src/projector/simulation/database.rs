@@ -233,7 +233,7 @@ impl View for Database {
         committed
     }
 
-    fn concerns(&self, events: &[Arc<Followed>]) -> bool {
+    fn urgent(&self, events: &[Arc<Followed>]) -> bool {
         // The view holds something of all of them; at times it is asked twice.
         events.len() > 1 || !self.luck.chance(50)
     }

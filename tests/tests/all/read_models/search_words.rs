@@ -1,6 +1,8 @@
 //! The words to search for are those that PostgreSQL finds in the text, whoever found them.
 
 use domain::call::Party;
+use projections::ReadModel;
+use projections::models::spoken_words::SpokenWords;
 use projections::models::transcripts::Transcripts;
 use uuid::Uuid;
 
@@ -57,18 +59,21 @@ async fn words_to_search_for_are_the_servers() {
     let long = ["so it goes ".repeat(85), "on ".repeat(300), "o".repeat(255), "O".repeat(256), "a 1 ".repeat(127)];
     spoken(&mut floor, long);
     let database = TestDatabase::new().await;
-    create(&database.pool, &Transcripts, "read").await;
-    fold(&database.pool, &Transcripts, "read", &floor.log, 5_000).await;
+    for model in [&Transcripts as &dyn ReadModel, &SpokenWords] {
+        create(&database.pool, model, "read").await;
+        fold(&database.pool, model, "read", &floor.log, 5_000).await;
+    }
 
     let wrong: Vec<(String, String, String)> = sqlx::query_as(
-        "SELECT text, search::text, to_tsvector('simple', text)::text FROM read.transcripts
-         WHERE tsvectorsend(search) <> tsvectorsend(to_tsvector('simple', text)) LIMIT 20",
+        "SELECT text, words::text, to_tsvector('simple', text)::text
+         FROM read.transcripts JOIN read.spoken_words USING (call_id, sequence, position)
+         WHERE tsvectorsend(words) <> tsvectorsend(to_tsvector('simple', text)) LIMIT 20",
     )
     .fetch_all(&database.pool)
     .await
     .unwrap();
     assert!(wrong.is_empty(), "text, ours, the server's: {wrong:#?}");
-    let stored: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM read.transcripts").fetch_one(&database.pool).await.unwrap();
+    let stored = "SELECT count(*) FROM read.transcripts JOIN read.spoken_words USING (call_id, sequence, position)";
+    let stored: i64 = sqlx::query_scalar(stored).fetch_one(&database.pool).await.unwrap();
     assert_eq!(stored, floor.position());
 }

@@ -3,11 +3,12 @@
 use domain::Personal;
 use domain::call::Party;
 use projections::models::Scroll;
-use projections::models::transcripts::{SearchFilter, Transcripts, added_after, current, search_best, search_newest};
+use projections::models::spoken_words::{SearchFilter, SpokenWords, search_best, search_newest};
+use projections::models::transcripts::{Transcripts, added_after, current};
 use uuid::Uuid;
 
 use super::floor::Floor;
-use super::projected;
+use super::{project, projected};
 
 const BEGIN: &str = "2026-11-23T09:00:00Z";
 
@@ -60,6 +61,7 @@ async fn search_finds_what_stands() {
     floor.says(second, Party::Customer, 3_000, 4_000, "I was charged for nothing and the subscription is bad");
     floor.corrects(9.0, second, 2, "I was charged for something");
     let database = projected(&Transcripts, &floor.log).await;
+    project(&database, &SpokenWords, &floor.log).await;
     let mut connection = database.pool.acquire().await.unwrap();
 
     let hits = search_newest(&mut connection, &words("subscription"), None, 2, Scroll::Forward).await.unwrap();
