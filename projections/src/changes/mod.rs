@@ -141,7 +141,8 @@ impl Changes {
     }
 
     /// What changed after a position: for a watcher that comes back with a cursor. The position it is complete up to, and
-    /// the keys; `None` when that can't be said any more.
+    /// the keys, among which may be some that changed before it in a transaction that went on after it; `None` when that can't be
+    /// said any more.
     ///
     /// # Errors
     /// The database does not answer.

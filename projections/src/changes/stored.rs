@@ -15,8 +15,8 @@ pub(super) trait Stored: Send + Sync {
     /// Checkpoints of these projections, as far as there are any.
     async fn positions(&self, names: &[&'static str]) -> Result<Positions, sqlx::Error>;
 
-    /// A checkpoint, and the keys that changed after `last` up to it, at most `limit`, from one moment. `None`: there is no
-    /// such projection.
+    /// A checkpoint, and the keys that changed after `last` up to it, at most `limit`, from one moment. What a transaction changed is
+    /// one set: where `last` lies within it, all of it is told. `None`: there is no such projection.
     async fn changed(
         &self,
         projection: &str,
@@ -47,7 +47,7 @@ impl Stored for PgPool {
     ) -> Result<Option<(Position, HashSet<Uuid>)>, sqlx::Error> {
         let rows: Vec<(Position, Option<Uuid>)> = sqlx::query_as(
             "SELECT p.position, c.key FROM projections p
-             LEFT JOIN LATERAL (SELECT DISTINCT key FROM changes
+             LEFT JOIN LATERAL (SELECT DISTINCT unnest(keys) AS key FROM change_sets
                                 WHERE projection = p.name AND position > $2 AND position <= p.position LIMIT $3) c ON true
              WHERE p.name = $1",
         )

@@ -1,9 +1,8 @@
 //! What the projector writes besides the rows of its read model: the checkpoint, what changed, what is parked.
 
-use std::collections::BTreeSet;
-
 use domain::Position;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::Stop;
 use super::surroundings::Place;
@@ -11,9 +10,9 @@ use crate::changes::CHANGES_KEPT_POSITIONS;
 use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
 use crate::read_model::{Change, ReadModel};
 
-/// Most change rows that go with the end of their transaction.
+/// Most changed keys that go with the end of their transaction.
 const TOLD_AT_ONCE_MAX: usize = 32;
-/// Most change rows removed by one statement.
+/// Most sets of changes removed by one statement.
 const PRUNE_ROWS_MAX: i64 = 5_000;
 /// Most statements at once; the rest has time.
 const PRUNE_STATEMENTS_MAX: usize = 4;
@@ -86,16 +85,16 @@ async fn run(connection: &mut PgConnection, statements: String) -> Result<u64, s
     Ok(sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await?.rows_affected())
 }
 
-/// The statement of [`write_changes`] for a few rows, without parameters: they are numbers and ids.
+/// The statement of [`write_changes`] for a few keys, without parameters: they are numbers and ids.
 fn changes_written(name: &str, changes: &[Change]) -> String {
-    if changes.is_empty() {
+    let Some(position) = changes.iter().map(|change| change.position).max() else {
         return String::new();
-    }
-    let row = |Change { position, key }: &Change| format!("({name}, {position}, '{key}')");
-    let rows: Vec<String> = changes.iter().map(row).collect();
+    };
+    let keys: Vec<String> = changes.iter().map(|change| change.key.to_string()).collect();
     format!(
-        "INSERT INTO public.changes (projection, position, key) VALUES {} ON CONFLICT DO NOTHING; ",
-        rows.join(", ")
+        "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ({name}, {position}, '{{{}}}')
+         ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys; ",
+        keys.join(",")
     )
 }
 
@@ -104,7 +103,7 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Removes change rows that nobody may ask for any more.
+/// Removes sets of changes that nobody may ask for any more.
 pub(super) async fn prune(
     connection: &mut PgConnection,
     projection: &str,
@@ -112,8 +111,8 @@ pub(super) async fn prune(
 ) -> Result<(), sqlx::Error> {
     for _ in 0..PRUNE_STATEMENTS_MAX {
         let removed = sqlx::query(
-            "DELETE FROM changes WHERE ctid IN
-                 (SELECT ctid FROM changes WHERE projection = $1 AND position <= $2 LIMIT $3)",
+            "DELETE FROM change_sets WHERE ctid IN
+                 (SELECT ctid FROM change_sets WHERE projection = $1 AND position <= $2 LIMIT $3)",
         )
         .bind(projection)
         .bind(position - CHANGES_KEPT_POSITIONS)
@@ -127,24 +126,26 @@ pub(super) async fn prune(
     Ok(())
 }
 
-/// Stores what changed, each row once.
+/// Stores what changed, as a set at the position of the last change.
 pub(crate) async fn write_changes(
     connection: &mut PgConnection,
     projection: &str,
     changes: &[Change],
 ) -> Result<(), sqlx::Error> {
-    if changes.is_empty() {
+    let Some(position) = changes.iter().map(|change| change.position).max() else {
         return Ok(());
-    }
-    let changes: BTreeSet<Change> = changes.iter().copied().collect();
-    // A key that was taken up again may have left a row at the checkpoint's successor.
+    };
+    let mut keys: Vec<Uuid> = changes.iter().map(|change| change.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    // A key that was taken up again may have left a set at the checkpoint's successor.
     sqlx::query(
-        "INSERT INTO public.changes (projection, position, key)
-         SELECT $1, c.position, c.key FROM unnest($2::bigint[], $3::uuid[]) c (position, key) ON CONFLICT DO NOTHING",
+        "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ($1, $2, $3)
+         ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys",
     )
     .bind(projection)
-    .bind(changes.iter().map(|change| change.position).collect::<Vec<_>>())
-    .bind(changes.iter().map(|change| change.key).collect::<Vec<_>>())
+    .bind(position)
+    .bind(keys)
     .execute(connection)
     .await?;
     Ok(())

@@ -58,10 +58,13 @@ async fn watchers_of_every_node_get_the_keys_that_changed() {
     }
     let expected: HashSet<Uuid> = streams.iter().copied().collect();
     assert_eq!(follow(&mut changed_here, position).await, (expected.clone(), false));
-    assert_eq!(follow(&mut changed_there, position).await, (expected, false));
+    assert_eq!(follow(&mut changed_there, position).await, (expected.clone(), false));
 
     // The same by cursor, for one that was away.
-    assert_eq!(there.since("counts", 18).await.unwrap(), (20, Some(streams[18..].iter().copied().collect())));
+    let (upto, keys) = there.since("counts", 18).await.unwrap();
+    // Others may be named with them, which changed before in the same transaction.
+    let keys = keys.unwrap();
+    assert!(upto == 20 && streams[18..].iter().all(|stream| keys.contains(stream)) && keys.is_subset(&expected));
     assert_eq!(there.since("counts", 20).await.unwrap(), (20, Some(HashSet::new())));
     projecting.stop().await;
     watching.stop().await;

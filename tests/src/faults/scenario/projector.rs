@@ -8,9 +8,9 @@ use super::{Cluster, Scale, projected, waiting_for_a_lock};
 pub(super) async fn killed_before_commit(cluster: &mut Cluster) {
     // Rows and checkpoint are written, and what changed comes last: there they wait, and there they die.
     let mut lock = cluster.pool.begin().await.expect("the database");
-    sqlx::query("LOCK TABLE changes IN SHARE MODE").execute(&mut *lock).await.expect("a lock");
+    sqlx::query("LOCK TABLE change_sets IN SHARE MODE").execute(&mut *lock).await.expect("a lock");
     cluster.load.more(5).await;
-    waiting_for_a_lock(&cluster.pool, "INSERT INTO public.changes").await;
+    waiting_for_a_lock(&cluster.pool, "INSERT INTO public.change_sets").await;
     for projections in &mut cluster.projections {
         projections.kill().await;
     }
