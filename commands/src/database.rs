@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 pub type Database = sqlx::PgPool;
 
 /// How long a request waits for a free connection before it fails.
-const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is asked whether it still lives before it is handed out. It costs a round trip.
 const TRUSTED_FOR: Duration = Duration::from_millis(200);
 /// A statement that takes longer is logged.

@@ -102,7 +102,7 @@ impl TestServer {
 
         let store = EventStore::start(pool.clone(), &writing, writers.clone()).await.unwrap();
         let source = match kafka {
-            None => Source::Table { appended: Some(store.head()) },
+            None => Source::Table { committed: Some(store.committed()) },
             Some(config) => {
                 let source = KafkaSource { brokers: config.brokers.clone(), topic: config.topic.clone() };
                 following.spawn(relay::run(pool.clone(), config, store.head(), followers.clone()));

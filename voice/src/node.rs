@@ -95,7 +95,7 @@ impl Node {
         }
         let source = match &kafka {
             Some(brokers) => Source::Kafka(KafkaSource { brokers: brokers.clone(), topic: topic.clone() }),
-            None => Source::Table { appended: Some(head) },
+            None => Source::Table { committed: Some(store.committed()) },
         };
         let tail = Tail::start(database.clone(), source, &following, followers.clone()).await?;
 

@@ -5,6 +5,8 @@
 //! (migration `event_store`). This module does not know what an event means.
 
 mod append;
+mod committed;
+mod heads;
 mod housekeeping;
 mod log;
 mod outcome;
@@ -13,23 +15,27 @@ mod read;
 #[cfg(test)]
 mod simulation;
 mod statement;
+mod thread;
 mod writer;
 
 use std::sync::Arc;
 
 use domain::{Position, Recorded, StreamName, Version};
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
+pub use committed::{COMMITTED_WAITING_MAX, Committed};
 pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 
 use crate::cache::{AggregateCache, CACHED_BYTES_MAX};
+use committed::Told;
 use queue::Pending;
-use writer::{OVERLAPPED_APPENDS_MIN, Writer};
+use writer::{PLACED_APPENDS_MIN, Writer};
 
 /// Appends that may wait for a writer. One more is refused as overload.
 pub const QUEUE_LENGTH_MAX: usize = 8_192;
@@ -48,24 +54,28 @@ struct Inner {
     pool: PgPool,
     queue: mpsc::Sender<Pending>,
     head: watch::Receiver<Position>,
+    committed: broadcast::Sender<Committed>,
     aggregates: AggregateCache,
 }
 
 impl EventStore {
-    /// Starts the writer on a task of `tracker`; it finishes what is queued and ends when `shutdown` fires.
+    /// Starts the writer on a thread of its own, which `tracker` waits for; it finishes what is queued and ends when `shutdown` fires.
     ///
     /// # Errors
-    /// The database does not answer, or is not migrated.
+    /// The database does not answer or is not migrated, or the machine has no thread left.
     pub async fn start(pool: PgPool, tracker: &TaskTracker, shutdown: CancellationToken) -> Result<Self, sqlx::Error> {
         let (position, partition_size): (Position, i64) =
             sqlx::query_as("SELECT position, partition_size FROM event_log").fetch_one(&pool).await?;
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH_MAX);
         let (head_moved, head) = watch::channel(position);
-        let log = log::Postgres::new(pool.clone(), position, partition_size);
-        let writer = Writer::new(log, waiting, Arc::new(head_moved), OVERLAPPED_APPENDS_MIN);
-        tracker.spawn(writer.run(shutdown.clone()));
+        let log = log::Postgres::new(pool.clone(), Handle::current(), position, partition_size);
+        let told = Told::new(head_moved);
+        let committed = told.sender();
+        let writer = Writer::new(log, waiting, told, PLACED_APPENDS_MIN);
+        thread::start(writer.run(shutdown.clone()), tracker)?;
         tracker.spawn(housekeeping::run(pool.clone(), head.clone(), partition_size, shutdown));
-        Ok(Self { inner: Arc::new(Inner { pool, queue, head, aggregates: AggregateCache::new(CACHED_BYTES_MAX) }) })
+        let aggregates = AggregateCache::new(CACHED_BYTES_MAX);
+        Ok(Self { inner: Arc::new(Inner { pool, queue, head, committed, aggregates }) })
     }
 
     /// Appends events to one stream, or answers with what an earlier append under the same key did.
@@ -99,7 +109,7 @@ impl EventStore {
     /// # Errors
     /// The database does not answer.
     pub async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, sqlx::Error> {
-        outcome::find_keys(&self.inner.pool, &[key]).await.map(|mut found| found.pop())
+        outcome::find_keys(&self.inner.pool, &[key.to_owned()]).await.map(|mut found| found.pop())
     }
 
     /// Version of a stream; 0 when it does not exist.
@@ -114,6 +124,13 @@ impl EventStore {
     #[must_use]
     pub fn head(&self) -> watch::Receiver<Position> {
         self.inner.head.clone()
+    }
+
+    /// Follows what this process commits from now on, in order; what other processes append is not in it. A receiver that lags has
+    /// to read the log.
+    #[must_use]
+    pub fn committed(&self) -> broadcast::Receiver<Committed> {
+        self.inner.committed.subscribe()
     }
 
     /// Aggregates that commands of this process have used last.

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     PartitionMissing(sqlx::Error),
     /// Certainly not applied; may work the next time.
     Retry(sqlx::Error),
+    /// Certainly not applied: not all was as expected, or the place in the log that it was written for is another's.
+    OutOfPlace,
     /// The connection broke: it may have been committed or not.
     Unknown(sqlx::Error),
 }
@@ -50,7 +52,7 @@ pub(super) fn again(error: &sqlx::Error) -> sqlx::Error {
 }
 
 /// What was appended under some keys; those never applied are missing from the answer.
-pub(super) async fn find_keys(pool: &PgPool, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
+pub(super) async fn find_keys(pool: &PgPool, keys: &[String]) -> Result<Vec<KeyRecord>, sqlx::Error> {
     let rows: Vec<(String, Uuid, String, Version, Position)> =
         sqlx::query_as("SELECT key, stream_id, category, version, position FROM append_keys WHERE key = ANY($1)")
             .bind(keys)
@@ -64,15 +66,19 @@ pub(super) async fn find_keys(pool: &PgPool, keys: &[&str]) -> Result<Vec<KeyRec
         .collect()
 }
 
-/// Makes the partitions that a batch needs.
-pub(super) async fn make_room(pool: &PgPool, batch: &[Pending]) -> Result<(), sqlx::Error> {
-    let count = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
+/// How many events a batch has.
+pub(super) fn events_of(batch: &[Pending]) -> i64 {
+    let events = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
+    i64::try_from(events).unwrap_or(i64::MAX)
+}
+
+/// Makes the partitions that so many further events need.
+pub(super) async fn make_room(pool: &PgPool, events: i64) -> Result<(), sqlx::Error> {
     sqlx::query(
         "SELECT ensure_event_partition(at)
          FROM event_log, generate_series(position + 1, position + $1 + partition_size, partition_size) AS at",
     )
-    .bind(count)
+    .bind(events)
     .execute(pool)
     .await?;
     Ok(())

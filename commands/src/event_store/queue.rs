@@ -26,32 +26,28 @@ impl Queue {
         Self { waiting, received: Vec::new() }
     }
 
-    /// Nobody waits at the moment.
-    pub(super) fn is_empty(&self) -> bool {
-        self.received.is_empty() && self.waiting.is_empty()
-    }
-
-    /// Waits until somebody waits; `false` when nobody will any more. Takes no more in after `shutdown`: those who go on
-    /// asking would put the end off for ever. May be dropped at any moment.
-    pub(super) async fn filled(&mut self, shutdown: &CancellationToken) -> bool {
+    /// Waits until so many wait; `false` when no more will. Takes no more in after `shutdown`: those who go on asking would put the
+    /// end off for ever. May be dropped at any moment.
+    pub(super) async fn filled(&mut self, enough: usize, shutdown: &CancellationToken) -> bool {
         if shutdown.is_cancelled() {
             self.waiting.close();
         }
-        if !self.received.is_empty() {
-            return true;
+        let enough = enough.clamp(1, BATCH_APPENDS_MAX);
+        while self.received.len() < enough {
+            let room = BATCH_APPENDS_MAX - self.received.len();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if !self.waiting.is_closed() => self.waiting.close(),
+                received = self.waiting.recv_many(&mut self.received, room) => if received == 0 { return false },
+            }
         }
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled(), if !self.waiting.is_closed() => self.waiting.close(),
-            received = self.waiting.recv_many(&mut self.received, BATCH_APPENDS_MAX) => return received > 0,
-        }
-        self.waiting.recv_many(&mut self.received, BATCH_APPENDS_MAX).await > 0
+        true
     }
 
     /// The next batch, without those on streams `under_way`: what they do comes after. No stream and no key is in it twice,
-    /// because the verdict on the second append depends on the first. It is sorted by stream: every batch locks stream
-    /// heads in one order, so that two can't wait for each other. Also answers with its streams.
-    pub(super) fn take(&mut self, under_way: &HashSet<StreamName>) -> (Vec<Pending>, HashSet<StreamName>) {
+    /// because the verdict on the second append depends on the first. It is sorted by stream: every batch writes streams in one
+    /// order, so that two can't wait for each other.
+    pub(super) fn take(&mut self, under_way: &HashSet<StreamName>) -> Vec<Pending> {
         while self.received.len() < BATCH_APPENDS_MAX {
             let Ok(pending) = self.waiting.try_recv() else {
                 break;
@@ -69,6 +65,6 @@ impl Queue {
         let mut fits = fits.into_iter();
         let mut batch: Vec<Pending> = self.received.extract_if(.., |_| fits.next().unwrap_or(false)).collect();
         batch.sort_unstable_by_key(|pending| (pending.append.stream.id, pending.append.stream.category.as_str()));
-        (batch, streams)
+        batch
     }
 }

@@ -1,22 +1,23 @@
-//! The statements that append, each one round trip: in a transaction of its own, since a statement outside `BEGIN` commits
-//! by itself, or in one that is committed later.
+//! The statements that append, each one round trip and one transaction: a statement outside `BEGIN` commits by itself.
 
 mod text;
 
 use chrono::{DateTime, Utc};
-use domain::{Position, Version};
+use domain::{Position, StreamName, Version};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::heads::Heads;
 use super::queue::Pending;
 use super::{Append, Expected};
+use text::Head;
 pub(super) use text::Texts;
 
 /// What became of one append of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is in the log.
-    Appended { version: Version, position: Position },
+    /// It is in the log, recorded at a time that may not be known here.
+    Appended { version: Version, position: Position, recorded_at: Option<DateTime<Utc>> },
     /// The stream is at another version.
     Conflict { actual: Version },
     /// An earlier append under the same key is in the log.
@@ -39,74 +40,93 @@ pub(super) const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET
                                    SET enable_hashjoin = off; SET enable_mergejoin = off; \
                                    SET enable_material = off; SET jit = off";
 
-/// SQLSTATE of a stream that is not at the expected version; raised by `every_one` in the migration `event_store`.
+/// SQLSTATE of a stream of which the partition does not hold the expected version; raised by `every_one` in the migration
+/// `event_store`.
 const NOT_AS_EXPECTED: &str = "VE003";
-/// SQLSTATE of a key, or a new stream, that is there already.
+/// SQLSTATE of a key, a new stream or a version of one that is there already.
 const UNIQUE_VIOLATION: &str = "23505";
 /// SQLSTATE of a position that the partition does not take, which was given out for the last one of it was another process's.
 const OTHER_PARTITION: &str = "23514";
+/// SQLSTATE of a place that the log has passed, or not reached; raised by `take_place` in the migration `head_of_a_stream`.
+const OUT_OF_PLACE: &str = "VE004";
+/// SQLSTATE of a counter that another process holds, which `take_place` does not wait for.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// SQLSTATE of a partition that is not there.
 const NO_TABLE: &str = "42P01";
 
-/// The transaction that a statement is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transaction {
-    /// It commits by itself.
-    OfItsOwn,
-    /// It was begun before, and is committed later.
-    Open,
-}
-
-/// Appends a batch, in which no stream and no key is twice.
+/// Appends a batch, in which no stream and no key is twice. `texts`: for the partition that is likely to take it, as `heads` are of
+/// it; none where it is likely to need two.
 pub(super) async fn append(
     connection: &mut PgConnection,
     batch: &[Pending],
-    transaction: Transaction,
-    texts: &Texts,
+    texts: Option<&Texts>,
+    heads: &Heads,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
-    let appended = match (Requests::of(batch), batch) {
-        (Some(_), [Pending { append, .. }]) if append.events.len() == 1 => append_one(connection, append, texts).await,
-        (Some(requests), _) => append_all(connection, requests, batch, texts).await.map(Some),
-        (None, _) => Ok(None),
+    let appended = match (texts, Requests::of(batch, heads), batch) {
+        (Some(texts), Some(_), [Pending { append, .. }]) if append.events.len() == 1 => {
+            append_one(connection, append, texts, heads).await
+        }
+        (Some(texts), Some(requests), _) => append_all(connection, &requests, batch, texts, None).await.map(Some),
+        (None, ..) | (_, None, _) => Ok(None),
     };
     match appended {
         Ok(Some(verdicts)) => return Ok(verdicts),
         Ok(None) => {}
         Err(error) if is_unexpected(&error) => {
             tracing::debug!(%error, appends = batch.len(), "not all as expected; looking at each append");
-            if transaction == Transaction::Open {
-                sqlx::raw_sql("ROLLBACK AND CHAIN").execute(&mut *connection).await?;
-            }
         }
         Err(error) => return Err(error),
     }
     append_each(connection, batch).await
 }
 
-fn is_unexpected(error: &sqlx::Error) -> bool {
+/// Writes a batch in a place, as soon as everything before it is committed; and does nothing where the place is another's.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    batch: &[Pending],
+    requests: &Requests,
+    texts: &Texts,
+    place: (Position, i64),
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    append_all(connection, requests, batch, texts, Some(place)).await
+}
+
+/// Whether a statement has found that something is not as it expected, and has done nothing.
+pub(super) fn is_unexpected(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some(NOT_AS_EXPECTED | UNIQUE_VIOLATION | OTHER_PARTITION | NO_TABLE))
+    let unexpected = [NOT_AS_EXPECTED, UNIQUE_VIOLATION, OTHER_PARTITION, NO_TABLE, OUT_OF_PLACE, LOCK_NOT_AVAILABLE];
+    code.is_some_and(|code| unexpected.contains(&code.as_ref()))
 }
 
 /// Appends of which each names the version that it expects: everything but the position is known beforehand.
-struct Requests {
+pub(super) struct Requests {
     expected: Vec<Version>,
     /// Version of the stream afterwards.
     versions: Vec<Version>,
     /// Events of the batch up to and with this append's.
     ends: Vec<i64>,
+    /// Versions that the partition is to hold.
+    looked_up: Vec<(StreamName, Version)>,
+    /// Streams that begin.
+    opened: Vec<StreamName>,
 }
 
 impl Requests {
     /// `None`: there is one that takes any version.
-    fn of(batch: &[Pending]) -> Option<Self> {
+    pub(super) fn of(batch: &[Pending], heads: &Heads) -> Option<Self> {
         let none = || Vec::with_capacity(batch.len());
-        let mut requests = Self { expected: none(), versions: none(), ends: none() };
+        let (looked_up, opened) = (Vec::new(), Vec::new());
+        let mut requests = Self { expected: none(), versions: none(), ends: none(), looked_up, opened };
         let mut end = 0;
         for Pending { append, .. } in batch {
             let Expected::Exact(expected) = append.expected else {
                 return None;
             };
+            match head(heads, append.stream, expected) {
+                Head::Known => {}
+                Head::Unknown => requests.looked_up.push((append.stream, expected)),
+                Head::New => requests.opened.push(append.stream),
+            }
             let count = i64::try_from(append.events.len()).unwrap_or(i64::MAX);
             end += count;
             requests.expected.push(expected);
@@ -114,6 +134,14 @@ impl Requests {
             requests.ends.push(end);
         }
         Some(requests)
+    }
+}
+
+fn head(heads: &Heads, stream: StreamName, expected: Version) -> Head {
+    match expected {
+        0 => Head::New,
+        _ if heads.holds(stream, expected) => Head::Known,
+        _ => Head::Unknown,
     }
 }
 
@@ -156,11 +184,13 @@ async fn append_one(
     connection: &mut PgConnection,
     append: &Append,
     texts: &Texts,
+    heads: &Heads,
 ) -> Result<Option<Vec<Verdict>>, sqlx::Error> {
     let (Expected::Exact(expected), [event]) = (append.expected, append.events.as_slice()) else {
         return Ok(None);
     };
-    let position: Option<Position> = sqlx::query_scalar(texts.one(expected == 0))
+    let head = head(heads, append.stream, expected);
+    let mut query = sqlx::query_as(texts.one(head))
         .bind(append.key.as_str())
         .bind(append.stream.id)
         .bind(append.stream.category.as_str())
@@ -173,40 +203,44 @@ async fn append_one(
         .bind(event.correlation_id)
         .bind(event.causation_id)
         .bind(event.trace.as_deref())
-        .bind(event.payload.as_str())
-        .fetch_optional(connection)
-        .await?;
-    Ok(position.map(|position| vec![Verdict::Appended { version: expected + 1, position }]))
+        .bind(event.payload.as_str());
+    if head == Head::New {
+        query = query.bind(texts.partition());
+    }
+    let written: Option<(Position, DateTime<Utc>)> = query.fetch_optional(connection).await?;
+    let version = expected + 1;
+    let verdict = |(position, at)| vec![Verdict::Appended { version, position, recorded_at: Some(at) }];
+    Ok(written.map(verdict))
 }
 
 async fn append_all(
     connection: &mut PgConnection,
-    requests: Requests,
+    requests: &Requests,
     batch: &[Pending],
     texts: &Texts,
+    place: Option<(Position, i64)>,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
-    let Requests { expected, versions, ends } = requests;
+    let Requests { expected, versions, ends, looked_up, opened } = requests;
     let columns = Columns::of(batch);
+    let single = columns.ids.len() == batch.len();
     // Of each event, in the order of the appends.
-    let mut event_streams = Vec::with_capacity(columns.ids.len());
-    let mut event_categories = Vec::with_capacity(columns.ids.len());
-    let mut event_versions = Vec::with_capacity(columns.ids.len());
-    for (append, first) in appends(batch).zip(&expected) {
-        for (version, _) in (first + 1..).zip(&append.events) {
-            event_streams.push(append.stream.id);
-            event_categories.push(append.stream.category.as_str());
-            event_versions.push(version);
+    let (mut event_streams, mut event_categories, mut event_versions) = (Vec::new(), Vec::new(), Vec::new());
+    if !single {
+        for (append, first) in appends(batch).zip(expected) {
+            for (version, _) in (first + 1..).zip(&append.events) {
+                event_streams.push(append.stream.id);
+                event_categories.push(append.stream.category.as_str());
+                event_versions.push(version);
+            }
         }
     }
-    let before: Position = sqlx::query_scalar(texts.all(expected.contains(&0)))
+    let mut query = sqlx::query_as(texts.all(place.is_some(), single))
         .bind(ends.last().copied().unwrap_or(0))
-        .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
         .bind(appends(batch).map(|a| a.key.as_str()).collect::<Vec<_>>())
         .bind(appends(batch).map(|a| a.stream.id).collect::<Vec<_>>())
         .bind(appends(batch).map(|a| a.stream.category.as_str()).collect::<Vec<_>>())
-        .bind(&expected)
-        .bind(&versions)
-        .bind(&ends)
+        .bind(versions)
+        .bind(if single { &[][..] } else { ends })
         .bind(columns.ids)
         .bind(event_streams)
         .bind(event_categories)
@@ -219,10 +253,22 @@ async fn append_all(
         .bind(columns.causations)
         .bind(columns.traces)
         .bind(columns.payloads)
-        .fetch_one(connection)
-        .await?;
-    let appended = versions.into_iter().zip(ends);
-    Ok(appended.map(|(version, end)| Verdict::Appended { version, position: before + end }).collect())
+        .bind(looked_up.iter().map(|(stream, _)| stream.id).collect::<Vec<_>>())
+        .bind(looked_up.iter().map(|(stream, _)| stream.category.as_str()).collect::<Vec<_>>())
+        .bind(looked_up.iter().map(|(_, version)| *version).collect::<Vec<_>>())
+        .bind(opened.iter().map(|stream| stream.id).collect::<Vec<_>>())
+        .bind(opened.iter().map(|stream| stream.category.as_str()).collect::<Vec<_>>())
+        .bind(texts.partition());
+    if let Some((after, lock)) = place {
+        query = query.bind(after).bind(lock);
+    }
+    let (before, at): (Position, DateTime<Utc>) = query.fetch_one(connection).await?;
+    let verdict = |(version, end): (&Version, &i64)| Verdict::Appended {
+        version: *version,
+        position: before + end,
+        recorded_at: Some(at),
+    };
+    Ok(versions.iter().zip(ends).map(verdict).collect())
 }
 
 /// Finds out about each append by itself: the function `append_batch` of the migration `event_store`.
@@ -258,7 +304,7 @@ async fn append_each(connection: &mut PgConnection, batch: &[Pending]) -> Result
         return Err(sqlx::Error::Protocol(format!("{} verdicts on {} appends", rows.len(), batch.len())));
     }
     let verdicts = rows.into_iter().map(|(verdict, version, position)| match (verdict, position) {
-        (0, Some(position)) => Ok(Verdict::Appended { version, position }),
+        (0, Some(position)) => Ok(Verdict::Appended { version, position, recorded_at: None }),
         (1, _) => Ok(Verdict::Conflict { actual: version }),
         (2, Some(position)) => Ok(Verdict::AlreadyApplied { version, position }),
         _ => Err(sqlx::Error::Protocol(format!("verdict {verdict} with position {position:?}"))),

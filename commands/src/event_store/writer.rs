@@ -1,19 +1,22 @@
 //! The writer: takes what waits, appends it in one transaction, answers each with its own verdict.
 //!
-//! Nobody waits for a batch to fill: an idle writer takes a lone append at once, and batches grow only because appends
-//! arrive while the one before is on its way. While a large batch is flushed to disk and answered, the next is written.
+//! Nobody waits for a batch to fill: an idle writer takes a lone append at once, and batches grow only because appends arrive while
+//! those before are on their way. Large batches are written at the same time, each for the place in the log that follows the one
+//! before, and committed in this order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Position, StreamName, Version};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::committed::Told;
 use super::log::Log;
 use super::outcome::{self, Failure};
 use super::queue::{Pending, Queue};
@@ -24,67 +27,83 @@ use super::{Append, AppendError, Appended, Expected, KeyRecord};
 pub(super) const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
 /// Pause between two tries while the database is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// A batch of so many is committed while the next is written. A smaller one has a single round trip, and answers sooner.
-pub(super) const OVERLAPPED_APPENDS_MIN: usize = 32;
-
-/// A batch that failed, and how.
-type Failed = (Failure, Vec<Pending>);
+/// A batch of so many is written while others are. A smaller one has a single round trip, and answers sooner.
+pub(super) const PLACED_APPENDS_MIN: usize = 48;
+/// Most batches under way.
+pub(super) const UNDER_WAY_MAX: usize = 3;
 
 /// Owner of the connections that append.
 pub(super) struct Writer<L: Log> {
     log: L,
     queue: Queue,
-    head_moved: Arc<watch::Sender<Position>>,
-    overlapped_min: usize,
-    /// The batch that is being committed; at most one.
-    committing: JoinSet<Result<L::Line, Failed>>,
-    /// Its streams.
-    under_way: HashSet<StreamName>,
+    told: Arc<Told>,
+    placed_min: usize,
+    /// Batches that were given a place.
+    under_way: JoinSet<Carried<L::Line>>,
+    /// Their streams.
+    streams: HashSet<StreamName>,
+    /// How many there were.
+    number: u64,
+    /// The last of them is told of, or will never be.
+    last: Option<oneshot::Receiver<()>>,
     answering: TaskTracker,
+    /// Where those are who wait for answers: to wake each of them from elsewhere costs more.
+    others: Handle,
+}
+
+/// What became of a batch that was given a place.
+struct Carried<Line> {
+    number: u64,
+    line: Option<Line>,
+    streams: HashSet<StreamName>,
+    /// None: it is committed.
+    failed: Option<(Failure, Vec<Pending>)>,
 }
 
 impl<L: Log> Writer<L> {
-    /// `overlapped_min`: size of a batch that is committed while the next is written.
-    pub(super) fn new(
-        log: L,
-        waiting: mpsc::Receiver<Pending>,
-        head_moved: Arc<watch::Sender<Position>>,
-        overlapped_min: usize,
-    ) -> Self {
+    /// `placed_min`: size of a batch that is written while others are. Made on the runtime of those who append.
+    pub(super) fn new(log: L, waiting: mpsc::Receiver<Pending>, told: Told, placed_min: usize) -> Self {
         Self {
             log,
             queue: Queue::new(waiting),
-            head_moved,
-            overlapped_min,
-            committing: JoinSet::new(),
-            under_way: HashSet::new(),
+            told: Arc::new(told),
+            placed_min,
+            under_way: JoinSet::new(),
+            streams: HashSet::new(),
+            number: 0,
+            last: None,
             answering: TaskTracker::new(),
+            others: Handle::current(),
         }
     }
 
     /// Appends until shutdown, then what is still queued, then ends.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            if self.queue.is_empty() {
-                self.log.rest().await;
-            }
+            let busy = !self.under_way.is_empty();
+            let enough = if busy { self.placed_min } else { 1 };
             tokio::select! {
                 biased;
-                Some(ended) = self.committing.join_next() => {
-                    self.ended(ended.ok()).await;
+                Some(ended) = self.under_way.join_next() => {
+                    self.ended(ended).await;
                     continue;
                 }
-                more = self.queue.filled(&shutdown) => if !more { break },
+                more = self.queue.filled(enough, &shutdown), if self.under_way.len() < UNDER_WAY_MAX => match more {
+                    true => {}
+                    false if busy => {
+                        self.settle().await;
+                        continue;
+                    }
+                    false => break,
+                }
             }
-            let (batch, streams) = self.queue.take(&self.under_way);
-            if batch.len() >= self.overlapped_min {
-                self.write(batch, streams).await;
-                continue;
-            }
-            self.settle().await;
-            // Empty when all of it was to come after what has just been committed.
-            if !batch.is_empty() {
-                self.append(batch).await;
+            let batch = self.queue.take(&self.streams);
+            if let Some(batch) = self.begin(batch).await {
+                self.settle().await;
+                // Empty when all of it was to come after what has just been committed.
+                if !batch.is_empty() {
+                    self.append_until(Instant::now() + RESOLVE_WITHIN, None, false, batch).await;
+                }
             }
         }
         self.settle().await;
@@ -92,74 +111,74 @@ impl<L: Log> Writer<L> {
         self.answering.wait().await;
     }
 
-    /// Writes a batch while the one before is being committed, and leaves its commit to a task. The counter of the log is
-    /// locked by the one before until its commit, so both stay in order.
-    async fn write(&mut self, batch: Vec<Pending>, streams: HashSet<StreamName>) {
-        let written = self.log.write(&batch).await;
-        let before = self.committed().await;
-        match written {
-            Ok((verdicts, line)) => {
-                self.commit(line, batch, verdicts);
-                self.under_way = streams;
-                self.recover(before).await;
-            }
-            Err(failure) => {
-                self.recover(before).await;
-                self.recover(Some((failure, batch))).await;
-            }
+    /// Writes a batch while others are under way. It is given back where it is to be appended by itself.
+    async fn begin(&mut self, batch: Vec<Pending>) -> Option<Vec<Pending>> {
+        if batch.len() < self.placed_min {
+            return Some(batch);
         }
-    }
-
-    fn commit(&mut self, line: L::Line, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-        let more = !self.queue.is_empty();
-        let (answering, head_moved) = (self.answering.clone(), Arc::clone(&self.head_moved));
-        self.committing.spawn(async move {
-            match L::commit(line, more).await {
-                Ok(line) => {
-                    answering.spawn(async move { answer(&head_moved, batch, verdicts) });
-                    Ok(line)
+        let Some(line) = self.log.place(&batch).await else {
+            return Some(batch);
+        };
+        let streams: HashSet<StreamName> = batch.iter().map(|pending| pending.append.stream).collect();
+        self.streams.extend(&streams);
+        self.number += 1;
+        let (number, (committed, last)) = (self.number, oneshot::channel());
+        let before = self.last.replace(last);
+        let (told, answering, others) = (Arc::clone(&self.told), self.answering.clone(), self.others.clone());
+        self.under_way.spawn(async move {
+            let (line, failed) = match carry::<L>(line, batch, before, &told).await {
+                Ok((line, answers)) => {
+                    answering.spawn_on(async move { answers.give() }, &others);
+                    // Nobody may come after it.
+                    let _unheard = committed.send(());
+                    (Some(line), None)
                 }
-                Err(failure) => Err((failure, batch)),
-            }
+                Err((failure, line, batch)) => (line, Some((failure, batch))),
+            };
+            Carried { number, line, streams, failed }
         });
+        None
     }
 
-    /// Waits for the batch that is being committed; answers with it if that failed.
-    async fn committed(&mut self) -> Option<Failed> {
-        let ended = self.committing.join_next().await?.ok()?;
-        self.take_back(ended)
+    /// Takes in what became of a batch. Where it came to nothing, so did those that were written for the places after it: they are
+    /// appended in their order.
+    async fn ended(&mut self, ended: Result<Carried<L::Line>, JoinError>) {
+        let mut failed: Vec<_> = self.take_in(ended).into_iter().collect();
+        if failed.is_empty() {
+            return;
+        }
+        while let Some(ended) = self.under_way.join_next().await {
+            failed.extend(self.take_in(ended));
+        }
+        self.log.lost_place();
+        failed.sort_unstable_by_key(|(number, ..)| *number);
+        let deadline = Instant::now() + RESOLVE_WITHIN;
+        for (_, failure, batch) in failed {
+            self.append_until(deadline, Some(failure), false, batch).await;
+        }
     }
 
-    fn take_back(&mut self, ended: Result<L::Line, Failed>) -> Option<Failed> {
-        self.under_way.clear();
-        match ended {
-            Ok(line) => {
-                self.log.take_back(line);
-                None
+    fn take_in(&mut self, ended: Result<Carried<L::Line>, JoinError>) -> Option<(u64, Failure, Vec<Pending>)> {
+        let failed = match ended {
+            Ok(Carried { number, line, streams, failed }) => {
+                self.streams.retain(|stream| !streams.contains(stream));
+                line.into_iter().for_each(|line| self.log.take_back(line));
+                failed.map(|(failure, batch)| (number, failure, batch))
             }
-            Err(failed) => Some(failed),
+            // It panicked, and whoever waits for it is told that the outcome is not known.
+            Err(_) => Some((0, Failure::OutOfPlace, Vec::new())),
+        };
+        if self.under_way.is_empty() {
+            (self.last, _) = (None, self.streams.clear());
         }
+        failed
     }
 
-    async fn ended(&mut self, ended: Option<Result<L::Line, Failed>>) {
-        let failed = ended.and_then(|ended| self.take_back(ended));
-        self.recover(failed).await;
-    }
-
-    /// Waits until nothing is being committed any more.
+    /// Waits until nothing is under way any more.
     async fn settle(&mut self) {
-        let failed = self.committed().await;
-        self.recover(failed).await;
-    }
-
-    async fn recover(&mut self, failed: Option<Failed>) {
-        if let Some((failure, batch)) = failed {
-            self.append_until(Instant::now() + RESOLVE_WITHIN, Some(failure), false, batch).await;
+        while let Some(ended) = self.under_way.join_next().await {
+            self.ended(ended).await;
         }
-    }
-
-    async fn append(&mut self, batch: Vec<Pending>) {
-        self.append_until(Instant::now() + RESOLVE_WITHIN, None, false, batch).await;
     }
 
     /// Appends a batch, or what is left of one that `failed`. `doubtful`: an earlier try may still be committed by a backend
@@ -175,11 +194,16 @@ impl<L: Log> Writer<L> {
             let failure = match failed.take() {
                 Some(failure) => failure,
                 None => match self.log.append(&batch).await {
-                    Ok(verdicts) => return answer(&self.head_moved, batch, verdicts),
+                    Ok(verdicts) => {
+                        self.told.tell(last_of(&verdicts), self.told.events(&batch, &verdicts));
+                        return Answers { batch, verdicts }.give();
+                    }
                     Err(failure) => failure,
                 },
             };
             match failure {
+                Failure::OutOfPlace if batch.is_empty() => return,
+                Failure::OutOfPlace => continue,
                 // One of the batch is at fault and took the others down with it: each on its own finds out which.
                 Failure::Refused(error) if batch.len() > 1 => {
                     tracing::warn!(appends = batch.len(), %error, "a batch was refused; appending one by one");
@@ -244,7 +268,7 @@ impl<L: Log> Writer<L> {
         for pending in batch {
             match found.iter().find(|record| record.key == pending.append.key) {
                 Some(record) => {
-                    moved_to(&self.head_moved, record.position);
+                    self.told.tell(record.position, None);
                     let (version, position) = (record.version, record.position);
                     let already_applied = !may_be_by(&pending.append, record);
                     drop(pending.reply.send(Ok(Appended { version, position, already_applied })));
@@ -256,27 +280,53 @@ impl<L: Log> Writer<L> {
     }
 }
 
-fn answer(head_moved: &watch::Sender<Position>, batch: Vec<Pending>, verdicts: Vec<Verdict>) {
-    if let Some(head) = verdicts.iter().filter_map(Verdict::position).max() {
-        moved_to(head_moved, head);
+/// Writes a batch in its place. An error: what it came to nothing by, and the line if it is of use.
+async fn carry<L: Log>(
+    line: L::Line,
+    batch: Vec<Pending>,
+    before: Option<oneshot::Receiver<()>>,
+    told: &Told,
+) -> Result<(L::Line, Answers), (Failure, Option<L::Line>, Vec<Pending>)> {
+    let (verdicts, line) = match L::write(line, &batch).await {
+        Ok(written) => written,
+        Err((failure, line)) => return Err((failure, line, batch)),
+    };
+    let events = told.events(&batch, &verdicts);
+    // It was committed after the one before, and is told of after it, though the answers may have overtaken each other.
+    if let Some(before) = before {
+        let _told = before.await;
     }
-    for (pending, verdict) in batch.into_iter().zip(verdicts) {
-        let answer = match verdict {
-            Verdict::Appended { version, position } => Ok(Appended { version, position, already_applied: false }),
-            Verdict::AlreadyApplied { version, position } => Ok(Appended { version, position, already_applied: true }),
-            Verdict::Conflict { actual } => Err(AppendError::Conflict { actual }),
-        };
-        // Nobody may be listening any more; the append stands all the same.
-        drop(pending.reply.send(answer));
-    }
+    told.tell(last_of(&verdicts), events);
+    Ok((line, Answers { batch, verdicts }))
 }
 
-fn moved_to(head_moved: &watch::Sender<Position>, position: Position) {
-    head_moved.send_if_modified(|head| {
-        let moved = position > *head;
-        *head = (*head).max(position);
-        moved
-    });
+/// The highest position that is in the log now; 0 where nothing of the batch is.
+fn last_of(verdicts: &[Verdict]) -> Position {
+    verdicts.iter().filter_map(Verdict::position).max().unwrap_or(0)
+}
+
+/// What those who wait for a batch are answered.
+struct Answers {
+    batch: Vec<Pending>,
+    verdicts: Vec<Verdict>,
+}
+
+impl Answers {
+    fn give(self) {
+        for (pending, verdict) in self.batch.into_iter().zip(self.verdicts) {
+            let answer = match verdict {
+                Verdict::Appended { version, position, .. } => {
+                    Ok(Appended { version, position, already_applied: false })
+                }
+                Verdict::AlreadyApplied { version, position } => {
+                    Ok(Appended { version, position, already_applied: true })
+                }
+                Verdict::Conflict { actual } => Err(AppendError::Conflict { actual }),
+            };
+            // Nobody may be listening any more; the append stands all the same.
+            drop(pending.reply.send(answer));
+        }
+    }
 }
 
 fn give_up(batch: Vec<Pending>) {

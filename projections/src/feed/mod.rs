@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use domain::{Position, Recorded};
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +30,7 @@ use crate::lag::{Lag, lag_of};
 use crate::log::{self, LogError};
 pub(crate) use followed::Followed;
 use ring::Ring;
+pub use table::Committed;
 
 /// Newest events that are kept in memory.
 pub const RING_EVENTS_MAX: usize = 16_384;
@@ -41,12 +42,12 @@ pub const READ_EVENTS_MAX: usize = 5_000;
 pub const DEFAULT_TOPIC: &str = "voice.events.v1";
 
 /// Where new events come from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Source {
     /// The event table.
     Table {
-        /// What the append side of this process has committed, where there is one: wakes without a detour.
-        appended: Option<watch::Receiver<Position>>,
+        /// What the append side of this process commits, where there is one: it need not be read.
+        committed: Option<broadcast::Receiver<Committed>>,
     },
     /// The copy on Kafka; the table fills what Kafka lost or delays.
     Kafka(KafkaSource),
@@ -124,8 +125,8 @@ impl Tail {
             counters: Counters::default(),
         });
         match source {
-            Source::Table { appended } => {
-                tracker.spawn(table::follow(Arc::clone(&inner), appended, tracker.clone(), shutdown));
+            Source::Table { committed } => {
+                tracker.spawn(table::follow(Arc::clone(&inner), committed, tracker.clone(), shutdown));
             }
             Source::Kafka(source) => {
                 // Until the topic is assigned.

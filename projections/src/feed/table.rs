@@ -1,21 +1,23 @@
 //! Following the log in its table.
 //!
-//! Three things wake the reader: the append side of the same process, a notification from another one, and the clock. Only
-//! the last can be relied on, so it bounds how late an event is seen when the others fail.
+//! What the append side of the same process has committed is handed over, and not read at all where it follows what is here. Two
+//! things wake the reader of the table: a notification from another process, and the clock. Only the last can be relied on, so
+//! it bounds how late an event is seen when the others fail.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Position;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use domain::{Position, Recorded};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Inner;
 use crate::backoff::Backoff;
 use crate::held::{HELD_FOR, Held};
-use crate::listen::{EVENTS_CHANNEL, listen, woken};
+use crate::listen::{EVENTS_CHANNEL, listen};
 use crate::log;
 
 /// Most events read at once.
@@ -25,10 +27,13 @@ const POLL_MIN: Duration = Duration::from_millis(50);
 /// Look by the clock when nothing has happened for a while.
 const POLL_MAX: Duration = Duration::from_millis(250);
 
-/// Reads what is new until shutdown.
+/// Events that were committed together, in order and without a gap.
+pub type Committed = Arc<Vec<Arc<Recorded>>>;
+
+/// Hands on what is new until shutdown.
 pub(super) async fn follow(
     inner: Arc<Inner>,
-    mut appended: Option<watch::Receiver<Position>>,
+    mut committed: Option<broadcast::Receiver<Committed>>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
 ) {
@@ -64,13 +69,45 @@ pub(super) async fn follow(
             }
         }
         backoff.reset();
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = woken(&mut appended) => {}
-            _ = notified.changed() => {}
-            () = tokio::time::sleep(poll) => {}
+        let look_at = Instant::now() + poll;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                told = next(&mut committed) => if told.is_some_and(|events| hand_on(&inner, &events)) {
+                    moved = Instant::now();
+                    continue;
+                },
+                named = notified.changed() => if named.is_ok() && *notified.borrow() <= inner.head() {
+                    continue;
+                },
+                () = sleep_until(look_at) => {}
+            }
+            break;
         }
     }
+}
+
+/// What was committed next by this process. `None`: some of it was missed.
+async fn next(committed: &mut Option<broadcast::Receiver<Committed>>) -> Option<Committed> {
+    if let Some(receiver) = committed {
+        match receiver.recv().await {
+            Ok(events) => return Some(events),
+            Err(RecvError::Lagged(_)) => return None,
+            Err(RecvError::Closed) => *committed = None,
+        }
+    }
+    std::future::pending().await
+}
+
+/// Hands on what is new of some events. `false`: something that is not here comes before them.
+fn hand_on(inner: &Inner, events: &[Arc<Recorded>]) -> bool {
+    let head = inner.head();
+    let known = events.partition_point(|event| event.position <= head);
+    let follows = events.get(known).is_none_or(|event| event.position == head + 1);
+    if follows {
+        inner.push(events[known..].to_vec());
+    }
+    follows
 }
 
 /// Reads everything up to the log's head; the number of events.

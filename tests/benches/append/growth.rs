@@ -68,7 +68,7 @@ async fn fill(pool: &Database, events: u64) {
              (n - 1) % {EVENTS_OF_STREAM} + 1, n FROM generate_series(1, {events}) AS n;
          SET maintenance_work_mem = '512MB';
          ALTER TABLE append_keys ADD CONSTRAINT append_keys_key PRIMARY KEY (key);
-         INSERT INTO streams SELECT old_stream(n), 'transcript', {EVENTS_OF_STREAM}
+         INSERT INTO stream_partitions SELECT old_stream(n), 'transcript', 0, 0
          FROM generate_series(1, {events}, {EVENTS_OF_STREAM}) AS n;
          UPDATE event_log SET position = {events}"
     );

@@ -63,7 +63,7 @@ async fn follow(feed: &str, brokers: Option<String>, fastest: f64, extent: Exten
     let pool = database.pool.clone();
     let store = EventStore::start(pool.clone(), &tracker, shutdown.clone()).await.expect("a store");
     let source = match brokers {
-        None => Source::Table { appended: Some(store.head()) },
+        None => Source::Table { committed: Some(store.committed()) },
         Some(brokers) => {
             let config = RelayConfig { brokers, topic: tests::kafka::topic() };
             let source = KafkaSource { brokers: config.brokers.clone(), topic: config.topic.clone() };

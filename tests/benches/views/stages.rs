@@ -25,7 +25,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let pool = database.pool.clone();
     let store = EventStore::start(pool.clone(), &tracker, shutdown.clone()).await.expect("a store");
-    let source = Source::Table { appended: Some(store.head()) };
+    let source = Source::Table { committed: Some(store.committed()) };
     let tail = Tail::start(pool.clone(), source, &tracker, shutdown.clone()).await.expect("a log");
     let (models, progress) = (read_models(Tz::UTC), Progress::new());
     let names: Vec<&str> = models.iter().map(|model| model.name()).collect();

@@ -44,7 +44,7 @@ pub(super) async fn views(pool: &PgPool, postgres: &Postgres, head: Position) ->
 }
 
 async fn copy_log(from: &PgPool, to: &PgPool, head: Position) {
-    for table in ["events", "streams", "append_keys"] {
+    for table in ["events", "stream_partitions", "append_keys"] {
         let mut rows = from.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.expect("rows");
         let mut into = to.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.expect("a table");
         while let Some(chunk) = rows.next().await {
@@ -57,7 +57,7 @@ async fn copy_log(from: &PgPool, to: &PgPool, head: Position) {
 
 async fn fold(pool: &PgPool, head: Position) {
     let (tracker, shutdown, progress) = (TaskTracker::new(), CancellationToken::new(), Progress::new());
-    let tail = Tail::start(pool.clone(), Source::Table { appended: None }, &tracker, shutdown.clone()).await;
+    let tail = Tail::start(pool.clone(), Source::Table { committed: None }, &tracker, shutdown.clone()).await;
     let models = read_models(Tz::UTC);
     let (mut positions, count) = (progress.watch(), models.len());
     tracker.spawn(projections::run(pool.clone(), tail.expect("the log"), models, progress, shutdown.clone()));

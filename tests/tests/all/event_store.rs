@@ -1,5 +1,7 @@
 //! Invariants 1 to 4 and 9: what the log promises, on a real PostgreSQL.
 
+mod places;
+
 use std::collections::HashMap;
 
 use commands::event_store::{Append, AppendError, EventStore, Expected, NewEvent};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use commands::event_store::{Append, EventStore, Expected, NewEvent};
 use commands::relay::{self, RelayConfig};
-use domain::{Position, Recorded};
+use domain::{Actor, Category, Position, Recorded, StreamName};
 use projections::feed::{READ_EVENTS_MAX, RING_EVENTS_MAX};
 use projections::log::LogError;
 use projections::{KafkaSource, Source, Tail, log};
@@ -12,6 +13,7 @@ use sqlx::Connection;
 use tests::TestDatabase;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::topic::Topic;
@@ -38,6 +40,41 @@ async fn follow(tail: &Tail, after: Position, upto: Position) -> Vec<Arc<Recorde
 
 fn as_json(events: &[Arc<Recorded>]) -> Vec<String> {
     events.iter().map(|event| serde_json::to_string(event.as_ref()).unwrap()).collect()
+}
+
+/// What this process commits is handed over, and what another one commits is read: one sequence, the same as in the table.
+#[tokio::test]
+async fn what_is_handed_over_and_what_is_read_are_one_sequence() {
+    const APPENDS: i64 = 400;
+    let database = TestDatabase::new().await;
+    let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let pool = database.pool.clone();
+    let here = EventStore::start(pool.clone(), &tracker, shutdown.clone()).await.unwrap();
+    let there = EventStore::start(pool.clone(), &tracker, shutdown.clone()).await.unwrap();
+    let source = Source::Table { committed: Some(here.committed()) };
+    let tail = Tail::start(pool.clone(), source, &tracker, shutdown.clone()).await.unwrap();
+    let appends = (0..APPENDS).map(|n| {
+        // In runs, so that batches of both come between each other.
+        let store = if n / 80 % 2 == 0 { &here } else { &there };
+        let stream = StreamName { category: Category::Call, id: Uuid::now_v7() };
+        let event = NewEvent {
+            id: Uuid::now_v7(),
+            event_type: "call.queued",
+            schema_version: 1,
+            occurred_at: chrono::Utc::now(),
+            actor: Actor::system("test"),
+            correlation_id: stream.id,
+            causation_id: None,
+            trace: None,
+            payload: r#"{"queue": "sales",  "priority": 0}"#.to_owned(),
+        };
+        store.append(Append { key: format!("k{n}"), stream, expected: Expected::Exact(0), events: vec![event] })
+    });
+    let (given, followed) = tokio::join!(futures_util::future::join_all(appends), follow(&tail, 0, APPENDS));
+    given.into_iter().for_each(|given| drop(given.unwrap()));
+    let stored = log::read_after(&pool, 0, 1_000).await.unwrap();
+    assert_eq!(as_json(&followed), as_json(&stored.into_iter().map(Arc::new).collect::<Vec<_>>()));
+    shutdown.cancel();
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ pub(crate) struct Process {
 impl Process {
     /// Follows the table; no projectors yet.
     pub(crate) async fn start(database: &TestDatabase) -> Self {
-        Self::fed_by(database, Source::Table { appended: None }).await
+        Self::fed_by(database, Source::Table { committed: None }).await
     }
 
     pub(crate) async fn fed_by(database: &TestDatabase, source: Source) -> Self {

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::committed::Told;
 use super::queue::Pending;
 use super::writer::Writer;
 use crate::simulation::{first_fault, for_each_seed, lock, on_a_clock_of_its_own};
@@ -41,10 +42,10 @@ struct Node {
 }
 
 impl Node {
-    fn start(store: &Store, overlapped_min: usize) -> Self {
+    fn start(store: &Store, placed_min: usize) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH);
         let (moved, head) = watch::channel(0);
-        let writer = Writer::new(store.clone(), waiting, Arc::new(moved), overlapped_min);
+        let writer = Writer::new(store.clone(), waiting, Told::new(moved), placed_min);
         let shutdown = CancellationToken::new();
         Self { queue, task: tokio::spawn(writer.run(shutdown.clone())), shutdown, head }
     }
@@ -62,8 +63,8 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
     let harm = luck.random_range(0..25);
     let store = Store::new(luck.random(), harm, planted);
     // From every batch to none.
-    let overlapped_min = luck.random_range(1..=QUEUE_LENGTH);
-    let nodes: Nodes = Arc::new(Mutex::new((0..NODES).map(|_| Node::start(&store, overlapped_min)).collect()));
+    let placed_min = luck.random_range(1..=QUEUE_LENGTH);
+    let nodes: Nodes = Arc::new(Mutex::new((0..NODES).map(|_| Node::start(&store, placed_min)).collect()));
     let answers: Answers = Arc::default();
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|number| Client::new(number, luck.random(), Arc::clone(&nodes), Arc::clone(&answers)))
@@ -74,7 +75,7 @@ async fn run(seed: u64, planted: Planted) -> Vec<String> {
         let mut nodes = lock(&nodes);
         let killed = luck.random_range(0..NODES);
         nodes[killed].task.abort();
-        nodes[killed] = Node::start(&store, overlapped_min);
+        nodes[killed] = Node::start(&store, placed_min);
     }
     tokio::time::sleep(Duration::from_millis(luck.random_range(0..5_000))).await;
     store.heal();
@@ -173,7 +174,7 @@ fn what_a_writer_answers_is_true_whatever_breaks() {
 
 #[test]
 fn a_server_that_forgets_or_doubles_is_noticed() {
-    for planted in [Planted::ForgetsCommits, Planted::IgnoresKeys] {
+    for planted in [Planted::ForgetsCommits, Planted::IgnoresKeys, Planted::TakesAnyPlace] {
         assert!(first_fault(|seed| simulated(seed, planted)).is_some(), "{planted:?} was not noticed");
     }
 }

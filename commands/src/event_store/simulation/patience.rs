@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::log::Log;
+use super::super::committed::Told;
+use super::super::log::{Log, Outcome};
 use super::super::outcome::Failure;
 use super::super::queue::Pending;
 use super::super::statement::Verdict;
@@ -35,17 +36,17 @@ impl Log for Away {
         Err(Failure::Retry(broken()))
     }
 
-    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, ()), Failure> {
-        Ok((self.append(batch).await?, ()))
+    async fn place(&mut self, _batch: &[Pending]) -> Option<()> {
+        None
     }
 
-    async fn commit((): (), _more: bool) -> Result<(), Failure> {
-        Ok(())
+    async fn write((): (), _batch: &[Pending]) -> Outcome<()> {
+        Err((Failure::OutOfPlace, None))
     }
 
     fn take_back(&mut self, (): ()) {}
 
-    async fn rest(&mut self) {}
+    fn lost_place(&mut self) {}
 
     async fn find_keys(&self, _keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Err(broken())
@@ -66,17 +67,17 @@ impl Log for Broken {
         Err(Failure::Unknown(broken()))
     }
 
-    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, ()), Failure> {
-        Ok((self.append(batch).await?, ()))
+    async fn place(&mut self, _batch: &[Pending]) -> Option<()> {
+        None
     }
 
-    async fn commit((): (), _more: bool) -> Result<(), Failure> {
-        Ok(())
+    async fn write((): (), _batch: &[Pending]) -> Outcome<()> {
+        Err((Failure::OutOfPlace, None))
     }
 
     fn take_back(&mut self, (): ()) {}
 
-    async fn rest(&mut self) {}
+    fn lost_place(&mut self) {}
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Ok(keys.iter().map(|key| KeyRecord { key: (*key).to_owned(), ..self.0.clone() }).collect())
@@ -97,7 +98,7 @@ async fn answers_of(log: impl Log + Sync + 'static, appends: Vec<Append>) -> Vec
         replies.push(answer);
     }
     drop(queue);
-    let writer = Writer::new(log, waiting, Arc::new(watch::channel(0).0), usize::MAX);
+    let writer = Writer::new(log, waiting, Told::new(watch::channel(0).0), usize::MAX);
     writer.run(CancellationToken::new()).await;
     let mut answers = Vec::new();
     for reply in replies {

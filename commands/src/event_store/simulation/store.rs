@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use domain::{Position, StreamName, Version};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::super::log::Log;
+use super::super::log::{Log, Outcome};
 use super::super::outcome::Failure;
 use super::super::queue::Pending;
 use super::super::statement::Verdict;
@@ -28,6 +28,8 @@ pub(super) enum Planted {
     ForgetsCommits,
     /// Does not look whether a key is there.
     IgnoresKeys,
+    /// Commits what was written for a place wherever the log ends.
+    TakesAnyPlace,
 }
 
 /// An event in the log: of which append, and where.
@@ -63,16 +65,20 @@ struct Sent {
 #[derive(Clone)]
 pub(super) struct Store {
     state: Arc<Mutex<State>>,
-    /// The lock of the counter, held from a write to its commit.
-    counter: Arc<tokio::sync::Mutex<()>>,
     luck: Luck,
     planted: Planted,
+    /// Where the log ends, as far as the writer knows, and when all that is under way is committed.
+    end: Position,
+    planned: Position,
+    /// Of the last place that was given.
+    last: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Store {
     pub(super) fn new(seed: u64, harm: u32, planted: Planted) -> Self {
         let state = State { partitions: 1, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), counter: Arc::default(), luck: Luck::new(seed, harm), planted }
+        let (state, luck) = (Arc::new(Mutex::new(state)), Luck::new(seed, harm));
+        Self { state, luck, planted, end: 0, planned: 0, last: Arc::default() }
     }
 
     /// From now on nothing breaks any more.
@@ -84,9 +90,8 @@ impl Store {
         lock(&self.state)
     }
 
-    /// A transaction up to its commit.
-    async fn write(&self, batch: &[Sent]) -> Result<(Vec<Verdict>, Transaction), Failure> {
-        let counter = Arc::clone(&self.counter).lock_owned().await;
+    /// What becomes of appends, if nothing hinders them.
+    fn decided(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
         // For a reason that passes, such as a server that has just become a replica.
         if self.luck.harmed() {
             return Err(Failure::Refused(sqlx::Error::Protocol("read-only".to_owned())));
@@ -94,41 +99,65 @@ impl Store {
         if batch.iter().any(|sent| sent.key.starts_with(super::POISON)) {
             return Err(Failure::Refused(sqlx::Error::Protocol("poison".to_owned())));
         }
-        let verdicts = {
-            let state = self.state();
-            let most = state.events.len() + batch.iter().map(|sent| sent.events).sum::<usize>();
-            if Position::try_from(most).unwrap_or(Position::MAX) > state.partitions * PARTITION {
-                return Err(Failure::PartitionMissing(sqlx::Error::Protocol("no partition".to_owned())));
-            }
-            state.decide(batch, self.planted)
-        };
-        let written = batch.iter().cloned().zip(verdicts.iter().copied()).collect();
-        Ok((verdicts, Transaction { store: self.clone(), written, counter }))
+        let state = self.state();
+        let most = state.events.len() + events_of(batch);
+        if Position::try_from(most).unwrap_or(Position::MAX) > state.partitions * PARTITION {
+            return Err(Failure::PartitionMissing(sqlx::Error::Protocol("no partition".to_owned())));
+        }
+        Ok(state.decide(batch, self.planted))
     }
 
-    async fn write_and_commit(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
-        let (verdicts, transaction) = self.write(batch).await?;
-        transaction.commit();
+    /// A transaction that is alone with the log. Its effect is there at once.
+    fn commit(&self, written: &[(Sent, Verdict)]) {
+        let forgets = self.planted == Planted::ForgetsCommits && self.luck.chance(2);
+        if !forgets {
+            self.state().apply(written);
+        }
+    }
+
+    fn append_now(&self, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
+        let verdicts = self.decided(batch)?;
+        self.commit(&batch.iter().cloned().zip(verdicts.iter().copied()).collect::<Vec<_>>());
         Ok(verdicts)
     }
-}
 
-/// Holds the counter; whoever drops it rolls back.
-pub(super) struct Transaction {
-    store: Store,
-    written: Vec<(Sent, Verdict)>,
-    counter: OwnedMutexGuard<()>,
-}
-
-impl Transaction {
-    /// Its effect is there at once.
-    fn commit(self) {
-        let forgets = self.store.planted == Planted::ForgetsCommits && self.store.luck.chance(2);
-        if !forgets {
-            self.store.state().apply(&self.written);
-        }
-        drop(self.counter);
+    /// As expected or not at all, and by positions that may turn out not to be free.
+    fn write_placed(&self, after: Position, batch: &[Sent]) -> Result<Vec<Verdict>, Failure> {
+        let mut end = after;
+        let verdicts = self.decided(batch)?.into_iter().zip(batch).map(|(verdict, sent)| match verdict {
+            Verdict::Appended { version, recorded_at, .. } => {
+                end += Position::try_from(sent.events).unwrap_or(Position::MAX);
+                Ok(Verdict::Appended { version, position: end, recorded_at })
+            }
+            Verdict::Conflict { .. } | Verdict::AlreadyApplied { .. } => Err(Failure::OutOfPlace),
+        });
+        verdicts.collect()
     }
+
+    fn commit_placed(&self, after: Position, written: &[(Sent, Verdict)]) -> Result<(), Failure> {
+        let free = self.planted == Planted::TakesAnyPlace
+            || Position::try_from(self.state().events.len()).unwrap_or(Position::MAX) == after;
+        if !free {
+            return Err(Failure::OutOfPlace);
+        }
+        self.commit(written);
+        Ok(())
+    }
+}
+
+fn events_of(batch: &[Sent]) -> usize {
+    batch.iter().map(|sent| sent.events).sum()
+}
+
+/// A batch on its way to a place.
+pub(super) struct Placed {
+    server: Store,
+    after: Position,
+    /// Held until it is committed or has come to nothing.
+    lock: Option<OwnedMutexGuard<()>>,
+    /// The one of the place before.
+    before: Arc<tokio::sync::Mutex<()>>,
+    end: Position,
 }
 
 impl State {
@@ -145,14 +174,14 @@ impl State {
             }
             let events = Version::try_from(sent.events).unwrap_or(Version::MAX);
             position += events;
-            Verdict::Appended { version: head + events, position }
+            Verdict::Appended { version: head + events, position, recorded_at: None }
         };
         batch.iter().map(verdict).collect()
     }
 
     fn apply(&mut self, written: &[(Sent, Verdict)]) {
         for (sent, verdict) in written {
-            let Verdict::Appended { version, position } = *verdict else {
+            let Verdict::Appended { version, position, .. } = *verdict else {
                 continue;
             };
             let head = self.heads.insert(sent.stream, version).unwrap_or(0);
@@ -175,7 +204,7 @@ impl State {
             self.faults.push(format!("a batch of {}", batch.len()));
         }
         if !batch.is_sorted_by_key(|sent| (sent.stream.id, sent.stream.category.as_str())) {
-            self.faults.push("heads would be locked in another order".to_owned());
+            self.faults.push("streams would be written in another order".to_owned());
         }
     }
 }
@@ -225,7 +254,7 @@ impl Store {
 }
 
 impl Log for Store {
-    type Line = Option<Transaction>;
+    type Line = Placed;
 
     async fn append(&mut self, batch: &[Pending]) -> Result<Vec<Verdict>, Failure> {
         let batch: Vec<Sent> = batch.iter().map(Sent::of).collect();
@@ -235,39 +264,49 @@ impl Log for Store {
             return Err(Failure::Retry(broken()));
         }
         let server = self.clone();
-        self.ask(async move { server.write_and_commit(&batch).await }).await
+        let appended = self.ask(async move { server.append_now(&batch) }).await?;
+        self.end = appended.iter().filter_map(Verdict::position).fold(self.end, Position::max);
+        self.planned = self.end;
+        Ok(appended)
     }
 
-    async fn write(&mut self, batch: &[Pending]) -> Result<(Vec<Verdict>, Option<Transaction>), Failure> {
+    async fn place(&mut self, batch: &[Pending]) -> Option<Placed> {
+        let events = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
+        let after = self.planned;
+        self.planned += Position::try_from(events).unwrap_or(Position::MAX);
+        let before = std::mem::take(&mut self.last);
+        let lock = Arc::clone(&self.last).try_lock_owned().ok();
+        Some(Placed { server: self.clone(), after, lock, before, end: 0 })
+    }
+
+    async fn write(mut line: Placed, batch: &[Pending]) -> Outcome<Placed> {
         let batch: Vec<Sent> = batch.iter().map(Sent::of).collect();
-        self.state().inspect(&batch);
-        let server = self.clone();
-        let written = self.ask(async move { Self::write(&server, &batch).await }).await;
-        match written {
-            Ok((verdicts, transaction)) => Ok((verdicts, Some(transaction))),
-            Err(Failure::Unknown(error)) => Err(Failure::Retry(error)),
-            Err(failure) => Err(failure),
+        let (server, after) = (line.server.clone(), line.after);
+        server.state().inspect(&batch);
+        let (asked, lock, before) = (server.clone(), line.lock.take(), Arc::clone(&line.before));
+        let written = async move {
+            let verdicts = asked.write_placed(after, &batch)?;
+            drop(before.lock().await);
+            asked.commit_placed(after, &batch.into_iter().zip(verdicts.iter().copied()).collect::<Vec<_>>())?;
+            drop(lock);
+            Ok(verdicts)
+        };
+        match server.ask(written).await {
+            Ok(verdicts) => {
+                line.end = verdicts.iter().filter_map(Verdict::position).fold(0, Position::max);
+                Ok((verdicts, line))
+            }
+            Err(failure) => Err((failure, None)),
         }
     }
 
-    async fn commit(line: Option<Transaction>, _more: bool) -> Result<Option<Transaction>, Failure> {
-        let Some(transaction) = line else {
-            return Err(Failure::Refused(sqlx::Error::Protocol("nothing was written".to_owned())));
-        };
-        let server = transaction.store.clone();
-        let committed = async move {
-            if !transaction.store.luck.harmed() {
-                transaction.commit();
-                return Ok(None);
-            }
-            Err(Failure::Refused(sqlx::Error::Protocol("rolled back".to_owned())))
-        };
-        server.ask(committed).await
+    fn take_back(&mut self, line: Placed) {
+        self.end = self.end.max(line.end);
     }
 
-    fn take_back(&mut self, _line: Option<Transaction>) {}
-
-    async fn rest(&mut self) {}
+    fn lost_place(&mut self) {
+        self.planned = self.end;
+    }
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         tokio::time::sleep(self.luck.within(WAY_MAX_MS)).await;

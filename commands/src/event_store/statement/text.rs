@@ -1,139 +1,174 @@
 //! The text of the statements that append where everything is as expected.
+//!
+//! They lock the counter before they write anything, and are alone with the log from there to the commit; only what is written for a
+//! place takes the counter last. They go straight into a partition, by its number: a lone append would take a tenth longer
+//! for finding out where to put its event.
 
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
-/// Statements that write events to one table.
+/// Statements that write events to one partition.
 pub(in crate::event_store) struct Texts {
-    partition: Option<i64>,
-    one_to_stream: Arc<str>,
+    partition: i64,
+    one: Arc<str>,
+    one_looked_up: Arc<str>,
     one_to_new_stream: Arc<str>,
-    all_to_streams: Arc<str>,
-    all_to_new_streams: Arc<str>,
+    all: Arc<str>,
+    all_placed: Arc<str>,
+    all_single: Arc<str>,
+    all_single_placed: Arc<str>,
+}
+
+/// What is known of the stream of a lone append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// The partition holds the expected version.
+    Known,
+    /// Whether it does has to be looked up.
+    Unknown,
+    /// There is no stream.
+    New,
 }
 
 impl Texts {
-    /// Straight into a partition, by its number: a lone append would take a tenth longer for finding out where to put its
-    /// event. `None`: by way of the table of all partitions.
-    pub(in crate::event_store) fn to(partition: Option<i64>) -> Self {
-        let table = partition.map_or_else(|| "events".to_owned(), |number| format!("events_p{number}"));
+    pub(in crate::event_store) fn to(partition: i64) -> Self {
         // The only name in them that varies, and made of a number.
-        let text = |text: &str| text.replace("INTO events ", &format!("INTO {table} ")).into();
+        let text = |text: &str| text.replace("events_p#", &format!("events_p{partition}")).into();
         Self {
             partition,
-            one_to_stream: text(ONE_TO_STREAM),
+            one: text(ONE),
+            one_looked_up: text(ONE_LOOKED_UP),
             one_to_new_stream: text(ONE_TO_NEW_STREAM),
-            all_to_streams: text(ALL_TO_STREAMS),
-            all_to_new_streams: text(ALL_TO_NEW_STREAMS),
+            all: text(ALL),
+            all_placed: text(ALL_PLACED),
+            all_single: text(&single(ALL)),
+            all_single_placed: text(&single(ALL_PLACED)),
         }
     }
 
     /// The partition that they write to.
-    pub(in crate::event_store) fn partition(&self) -> Option<i64> {
+    pub(in crate::event_store) fn partition(&self) -> i64 {
         self.partition
     }
 
     /// For a single event.
-    pub(super) fn one(&self, to_new_stream: bool) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(Arc::clone(if to_new_stream { &self.one_to_new_stream } else { &self.one_to_stream }))
+    pub(super) fn one(&self, head: Head) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(Arc::clone(match head {
+            Head::Known => &self.one,
+            Head::Unknown => &self.one_looked_up,
+            Head::New => &self.one_to_new_stream,
+        }))
     }
 
-    /// For a batch.
-    pub(super) fn all(&self, some_to_new_streams: bool) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(Arc::clone(if some_to_new_streams { &self.all_to_new_streams } else { &self.all_to_streams }))
+    /// For a batch; `placed`: after a position that is given. `single`: each append is of one event; parameters $6 and $8 to $10 count
+    /// for nothing then.
+    pub(super) fn all(&self, placed: bool, single: bool) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(Arc::clone(match (single, placed) {
+            (false, false) => &self.all,
+            (false, true) => &self.all_placed,
+            (true, false) => &self.all_single,
+            (true, true) => &self.all_single_placed,
+        }))
     }
 }
 
-/// The statement that takes the whole batch or nothing. It has the order of locks of `append_batch`: stream heads, sorted
-/// by the caller; then the counter, and from there to the commit this batch is alone.
+/// Takes the whole batch or nothing. $19 to $21: streams of which the partition is to hold a version. $22, $23: streams that are
+/// to begin, in partition $24. Events are written first: whoever else writes them in the same place waits there and holds nothing.
 macro_rules! all {
-    ($heads:literal, $count:literal) => {
+    ($log:literal, $returning:literal, $then:literal) => {
         concat!(
-            "WITH ",
-            $heads,
-            ", log AS (
-                UPDATE event_log SET position = position + $1 WHERE only_row AND every_one($2, ",
-            $count,
-            ", 'VE003')
-                RETURNING position - $1 AS before, clock_timestamp() AS moment
+            "WITH log AS (",
+            $log,
+            " every_one(cardinality($19::uuid[]), (
+                SELECT count(*)
+                FROM (SELECT unnest($19::uuid[]) AS stream, unnest($20::text[]) AS category,
+                             unnest($21::bigint[]) AS version) AS r
+                WHERE EXISTS (SELECT FROM events_p# e
+                              WHERE e.stream_id = r.stream AND e.category = r.category AND e.version = r.version)), 'VE003')",
+            $returning,
+            "), opened AS (
+                INSERT INTO stream_partitions (stream_id, category, partition)
+                SELECT r.stream, r.category, $24
+                FROM log, (SELECT unnest($22::uuid[]) AS stream, unnest($23::text[]) AS category) AS r
+                RETURNING 1
             ), keys AS (
                 INSERT INTO append_keys (key, stream_id, category, version, position)
                 SELECT k.key, k.stream, k.category, k.version, log.before + k.last
-                FROM log, (SELECT unnest($3::text[]) AS key, unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category,
-                                  unnest($7::bigint[]) AS version, unnest($8::bigint[]) AS last) AS k
+                FROM log, (SELECT unnest($2::text[]) AS key, unnest($3::uuid[]) AS stream, unnest($4::text[]) AS category,
+                                  unnest($5::bigint[]) AS version, unnest($6::bigint[]) AS last) AS k
+                RETURNING 1
             ), written AS (
-                INSERT INTO events (position, id, stream_id, category, version, type, schema_version, occurred_at,
-                                    recorded_at, actor, correlation_id, causation_id, trace, payload)
+                INSERT INTO events_p# (position, id, stream_id, category, version, type, schema_version, occurred_at,
+                                       recorded_at, actor, correlation_id, causation_id, trace, payload)
                 SELECT log.before + e.ordinal, e.id, e.stream, e.category, e.version, e.type, e.schema, e.occurred,
                        log.moment, e.actor, e.correlation, e.causation, e.trace, e.payload::json
-                FROM log, (SELECT generate_series(1, $1) AS ordinal, unnest($9::uuid[]) AS id,
-                                  unnest($10::uuid[]) AS stream, unnest($11::text[]) AS category,
-                                  unnest($12::bigint[]) AS version, unnest($13::text[]) AS type,
-                                  unnest($14::smallint[]) AS schema, unnest($15::timestamptz[]) AS occurred,
-                                  unnest($16::text[]) AS actor, unnest($17::uuid[]) AS correlation,
-                                  unnest($18::uuid[]) AS causation, unnest($19::text[]) AS trace,
-                                  unnest($20::text[]) AS payload) AS e
+                FROM log, (SELECT generate_series(1, $1) AS ordinal, unnest($7::uuid[]) AS id,
+                                  unnest($8::uuid[]) AS stream, unnest($9::text[]) AS category,
+                                  unnest($10::bigint[]) AS version, unnest($11::text[]) AS type,
+                                  unnest($12::smallint[]) AS schema, unnest($13::timestamptz[]) AS occurred,
+                                  unnest($14::text[]) AS actor, unnest($15::uuid[]) AS correlation,
+                                  unnest($16::uuid[]) AS causation, unnest($17::text[]) AS trace,
+                                  unnest($18::text[]) AS payload) AS e
                 RETURNING 1
             )
-            SELECT before FROM log WHERE every_one($1, (SELECT count(*) FROM written), 'VE002')"
+            SELECT before, moment FROM log WHERE CASE WHEN every_one($1, (SELECT count(*) FROM written), 'VE002') THEN ",
+            $then,
+            " END"
         )
     };
 }
 
-/// Of streams that are all there.
-const ALL_TO_STREAMS: &str = all!(
-    "moved AS (
-        UPDATE streams AS s SET version = r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
-        RETURNING 1
-    )",
-    "(SELECT count(*) FROM moved)"
+const ALL: &str = all!(
+    "UPDATE event_log SET position = position + $1 WHERE only_row AND",
+    " RETURNING position - $1 AS before, clock_timestamp() AS moment",
+    "true"
 );
 
-/// Of streams of which some are new.
-const ALL_TO_NEW_STREAMS: &str = all!(
-    "moved AS (
-        UPDATE streams AS s SET version = r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE r.expected > 0 AND s.stream_id = r.stream AND s.category = r.category AND s.version = r.expected
-        RETURNING 1
-    ), opened AS (
-        INSERT INTO streams (stream_id, category, version)
-        SELECT r.stream, r.category, r.version
-        FROM (SELECT unnest($4::uuid[]) AS stream, unnest($5::text[]) AS category, unnest($6::bigint[]) AS expected,
-                     unnest($7::bigint[]) AS version) AS r
-        WHERE r.expected = 0
-        RETURNING 1
-    )",
-    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM opened)"
+/// After position $25, where the log has to end when everything else is written. Lock $26 is held until this is committed or has come
+/// to nothing; what comes before in the log holds the one before.
+const ALL_PLACED: &str = all!(
+    "SELECT $25::bigint AS before, clock_timestamp() AS moment, pg_advisory_xact_lock($26::bigint) WHERE",
+    "",
+    "(SELECT count(*) FROM keys) + (SELECT count(*) FROM opened) > 0 AND take_place($26 - 1, $25, $25 + $1)"
 );
+
+/// The same where each append is of one event: its stream, category and version are the append's, and it is as far from the first
+/// as the append is. A list costs the server as much as a column of the event.
+fn single(text: &str) -> String {
+    text.replace("unnest($6::bigint[])", "generate_series(1, $1)")
+        .replace("$8::uuid[]", "$3::uuid[]")
+        .replace("$9::text[]", "$4::text[]")
+        .replace("$10::bigint[]", "$5::bigint[]")
+}
 
 /// What an idle system does: a single event, without the arrays that cost more than the event. Writes nothing if the stream
 /// is not as expected.
 macro_rules! one {
-    ($head:literal) => {
+    ($condition:literal, $opened:literal) => {
         concat!(
-            "WITH head AS (",
-            $head,
-            " RETURNING 1), log AS (
-                UPDATE event_log SET position = position + 1 WHERE only_row AND EXISTS (SELECT FROM head)
-                RETURNING position, clock_timestamp() AS moment
-            ), keys AS (
+            "WITH log AS (
+                UPDATE event_log SET position = position + 1 WHERE only_row ",
+            $condition,
+            " RETURNING position, clock_timestamp() AS moment
+            ), ",
+            $opened,
+            "keys AS (
                 INSERT INTO append_keys (key, stream_id, category, version, position)
                 SELECT $1, $2, $3, $4 + 1, log.position FROM log
             )
-            INSERT INTO events (position, id, stream_id, category, version, type, schema_version, occurred_at,
-                                recorded_at, actor, correlation_id, causation_id, trace, payload)
+            INSERT INTO events_p# (position, id, stream_id, category, version, type, schema_version, occurred_at,
+                                   recorded_at, actor, correlation_id, causation_id, trace, payload)
             SELECT log.position, $5, $2, $3, $4 + 1, $6, $7, $8, log.moment, $9, $10, $11, $12, $13::json FROM log
-            RETURNING position"
+            RETURNING position, recorded_at"
         )
     };
 }
 
-const ONE_TO_STREAM: &str =
-    one!("UPDATE streams SET version = $4 + 1 WHERE stream_id = $2 AND category = $3 AND version = $4");
-const ONE_TO_NEW_STREAM: &str = one!("INSERT INTO streams (stream_id, category, version) VALUES ($2, $3, $4 + 1)");
+const ONE: &str = one!("", "");
+const ONE_LOOKED_UP: &str =
+    one!("AND EXISTS (SELECT FROM events_p# e WHERE e.stream_id = $2 AND e.category = $3 AND e.version = $4)", "");
+const ONE_TO_NEW_STREAM: &str = one!(
+    "",
+    "opened AS (INSERT INTO stream_partitions (stream_id, category, partition) SELECT $2, $3, $14 FROM log), "
+);

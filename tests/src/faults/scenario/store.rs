@@ -50,7 +50,7 @@ pub(super) async fn connections_cut(cluster: &mut Cluster, scale: Scale) {
 }
 
 pub(super) async fn backend_frozen(cluster: &mut Cluster, scale: Scale) {
-    // Whoever has the counter is alone: an append waits for it, with its streams locked, and is frozen there.
+    // Whoever has the counter is alone: an append waits for it, and is frozen there.
     let mut counter = cluster.pool.begin().await.expect("the database");
     sqlx::query("UPDATE event_log SET position = position").execute(&mut *counter).await.expect("the counter");
     let frozen = waiting_for_a_lock(&cluster.pool, "append").await;

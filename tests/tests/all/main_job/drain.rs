@@ -32,18 +32,17 @@ fn queue(call_id: Uuid, command_id: Uuid) -> Value {
     json!({ "input": { "callId": call_id, "queue": "sales", "commandId": command_id } })
 }
 
-/// Holds a call's stream, so that appends to it wait.
-async fn held(pool: &PgPool, call_id: Uuid) -> Transaction<'static, Postgres> {
+/// Holds what every append writes to, so that all of them wait.
+async fn held(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut lock = pool.begin().await.unwrap();
-    let found = sqlx::query("SELECT FROM streams WHERE stream_id = $1 FOR UPDATE").bind(call_id);
-    assert_eq!(found.execute(&mut *lock).await.unwrap().rows_affected(), 1);
+    sqlx::query("LOCK TABLE append_keys IN SHARE MODE").execute(&mut *lock).await.unwrap();
     lock
 }
 
 /// Waits until an append waits for a lock.
 async fn is_in_flight(pool: &PgPool) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ 'streams|append'";
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ 'append_keys'";
     until("an append waits", async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(pool).await.unwrap() > 0).await;
 }
 
@@ -74,7 +73,7 @@ async fn commands_in_flight_are_answered_and_subscribers_go_on_elsewhere() {
     let (by_http, by_socket) = (call(&client).await, call(&client).await);
     let cursor = watching.take(2).await.pop().unwrap()["events"]["cursor"].take();
 
-    let (lock_one, lock_two) = (held(pool, by_http).await, held(pool, by_socket).await);
+    let lock = held(pool).await;
     let answer = sent(&client, queue(by_http, Uuid::now_v7()));
     is_in_flight(pool).await;
     let mut socket = client.socket().await;
@@ -86,8 +85,7 @@ async fn commands_in_flight_are_answered_and_subscribers_go_on_elsewhere() {
     voice.ask_to_end();
     voice.logged("stopping").await;
     assert_eq!(watching.message().await, Pushed::Closed(1012), "a code after which clients come back");
-    lock_one.rollback().await.unwrap();
-    lock_two.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     let (status, _, answer) = answer.await.unwrap();
     assert_eq!((status, &answer["data"]["queueCall"]["__typename"]), (200, &json!("CommandAccepted")), "{answer}");
     let Pushed::Next(data) = socket.message().await else { panic!("the command was not answered") };
@@ -130,7 +128,7 @@ async fn what_does_not_end_is_answered_as_such_and_the_process_ends_in_time() {
     let voice = world.served(&["--limit", "drain-ms=200", "--drain-within-s", "4"], &[]).await;
     let client = world.client().await;
     let (call_id, command_id) = (call(&client).await, Uuid::now_v7());
-    let lock = held(pool, call_id).await;
+    let lock = held(pool).await;
     let answer = sent(&client, queue(call_id, command_id));
     is_in_flight(pool).await;
     let answer = ends_in_time(voice, Duration::from_secs(4), async { answer.await.unwrap() }).await;
@@ -161,7 +159,7 @@ async fn a_database_that_is_away_holds_nobody_up() {
         let voice = world.served(&arguments, &[("DATABASE_URL", url.as_str())]).await;
         let client = world.client().await;
         let call_id = call(&client).await;
-        let lock = held(&world.database.pool, call_id).await;
+        let lock = held(&world.database.pool).await;
         let answer = sent(&client, queue(call_id, Uuid::now_v7()));
         is_in_flight(&world.database.pool).await;
         edge.weather(weather);

@@ -11,7 +11,7 @@ use crate::view::until;
 /// A database with the same log and nothing else.
 async fn copy_of(pool: &PgPool) -> TestDatabase {
     let copy = TestDatabase::new().await;
-    for table in ["events", "streams", "append_keys"] {
+    for table in ["events", "stream_partitions", "append_keys"] {
         let mut rows = pool.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.unwrap();
         let mut into = copy.pool.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.unwrap();
         while let Some(chunk) = futures_util::StreamExt::next(&mut rows).await {

@@ -1,0 +1,104 @@
+//! What this process has committed, for those in it who follow the log: they need not read what has just been written.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Position, Recorded, Version};
+use serde_json::value::RawValue;
+use tokio::sync::{broadcast, watch};
+
+use super::queue::Pending;
+use super::statement::Verdict;
+
+/// Events that were committed together, in order and without a gap, as they are stored. Whoever follows them finds gaps between
+/// batches: what other processes have appended, and what this one can't tell.
+pub type Committed = Arc<Vec<Arc<Recorded>>>;
+
+/// Batches that wait for a slow follower before it is told that it lagged.
+pub const COMMITTED_WAITING_MAX: usize = 64;
+
+/// The epoch of PostgreSQL's timestamps, 2000-01-01, in seconds of Unix time.
+const TIMESTAMP_EPOCH_S: i64 = 946_684_800;
+
+/// Tells those who follow.
+pub(super) struct Told {
+    head: watch::Sender<Position>,
+    committed: broadcast::Sender<Committed>,
+}
+
+impl Told {
+    pub(super) fn new(head: watch::Sender<Position>) -> Self {
+        Self { head, committed: broadcast::Sender::new(COMMITTED_WAITING_MAX) }
+    }
+
+    pub(super) fn sender(&self) -> broadcast::Sender<Committed> {
+        self.committed.clone()
+    }
+
+    /// The events of a batch, where somebody follows and everything about them is known.
+    pub(super) fn events(&self, batch: &[Pending], verdicts: &[Verdict]) -> Option<Committed> {
+        if self.committed.receiver_count() == 0 {
+            return None;
+        }
+        let mut events = Vec::with_capacity(batch.len());
+        for (pending, verdict) in batch.iter().zip(verdicts) {
+            match *verdict {
+                Verdict::Appended { version, position, recorded_at: Some(at) } => {
+                    events.extend(recorded(pending, version, position, at)?);
+                }
+                Verdict::Appended { recorded_at: None, .. } => return None,
+                Verdict::Conflict { .. } | Verdict::AlreadyApplied { .. } => {}
+            }
+        }
+        (!events.is_empty()).then(|| Arc::new(events))
+    }
+
+    /// Tells of what is committed now.
+    pub(super) fn tell(&self, head: Position, events: Option<Committed>) {
+        if let Some(events) = events {
+            // They may have gone meanwhile.
+            drop(self.committed.send(events));
+        }
+        self.head.send_if_modified(|known| {
+            let moved = head > *known;
+            *known = head.max(*known);
+            moved
+        });
+    }
+}
+
+/// An append's events as they are stored. `version` and `position` are those of the last one. `None`: a payload is no JSON, which
+/// the database would not have taken.
+fn recorded(
+    pending: &Pending,
+    version: Version,
+    position: Position,
+    recorded_at: DateTime<Utc>,
+) -> Option<Vec<Arc<Recorded>>> {
+    let append = &pending.append;
+    let count = i64::try_from(append.events.len()).ok()?;
+    let event = |(nth, event): (i64, &super::NewEvent)| {
+        Some(Arc::new(Recorded {
+            id: event.id,
+            position: position - count + nth,
+            stream: append.stream,
+            version: version - count + nth,
+            event_type: event.event_type.to_owned(),
+            schema_version: event.schema_version,
+            occurred_at: as_stored(event.occurred_at)?,
+            recorded_at,
+            actor: event.actor.clone(),
+            correlation_id: event.correlation_id,
+            causation_id: event.causation_id,
+            trace: event.trace.clone(),
+            payload: RawValue::from_string(event.payload.clone()).ok()?,
+        }))
+    };
+    (1..).zip(&append.events).map(event).collect()
+}
+
+/// A time as PostgreSQL keeps it: whole microseconds from its epoch, the rest of one is left out.
+fn as_stored(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let epoch = DateTime::from_timestamp(TIMESTAMP_EPOCH_S, 0)?;
+    Some(epoch + TimeDelta::microseconds((at - epoch).num_microseconds()?))
+}
