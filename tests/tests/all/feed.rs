@@ -71,7 +71,7 @@ async fn what_is_handed_over_and_what_is_read_are_one_sequence() {
         store.append(Append { key: format!("k{n}"), stream, expected: Expected::Exact(0), events: vec![event] })
     });
     let (given, followed) = tokio::join!(futures_util::future::join_all(appends), follow(&tail, 0, APPENDS));
-    given.into_iter().for_each(|given| drop(given.unwrap()));
+    assert!(given.iter().all(Result::is_ok), "{given:?}");
     let stored = log::read_after(&pool, 0, 1_000).await.unwrap();
     assert_eq!(as_json(&followed), as_json(&stored.into_iter().map(Arc::new).collect::<Vec<_>>()));
     shutdown.cancel();

@@ -62,7 +62,7 @@ async fn two_processes_want_the_same_places() {
                             assert_eq!(actual, round);
                             store.append(again.clone()).await.unwrap();
                         }
-                        given => drop(given.unwrap()),
+                        given => assert!(given.is_ok(), "{given:?}"),
                     }
                     store.append(again).await.unwrap()
                 })
