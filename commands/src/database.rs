@@ -35,7 +35,7 @@ pub async fn connect(url: &str, connections_max: u32) -> Result<Database, Connec
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| ConnectError::Url(error.to_string()))?
         .application_name("voice")
-        // A session that hangs inside a transaction would hold stream heads locked.
+        // A session that hangs inside a transaction would hold the counter of the log locked.
         .options([("idle_in_transaction_session_timeout", "30000")])
         // Queries here are short: compiling one takes longer than running it.
         .options([("jit", "off")])

@@ -3,7 +3,8 @@
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -56,6 +57,19 @@ async fn hear(
             Err(error) => return error,
         }
     }
+}
+
+/// The next of what is sent by a sender that may not exist; for ever when it does not, or does not any more. `None`: some of it was
+/// missed.
+pub(crate) async fn next_sent<T: Clone>(sent: &mut Option<broadcast::Receiver<T>>) -> Option<T> {
+    if let Some(receiver) = sent {
+        match receiver.recv().await {
+            Ok(next) => return Some(next),
+            Err(RecvError::Lagged(_)) => return None,
+            Err(RecvError::Closed) => *sent = None,
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits for a signal that may not exist; for ever when it does not, or does not any more.

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use sqlx::postgres::PgConnectOptions;
+use domain::Position;
+use futures_util::StreamExt;
+use sqlx::postgres::{PgConnectOptions, PgPoolCopyExt};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use uuid::Uuid;
 
@@ -54,4 +56,20 @@ impl TestDatabase {
         commands::migrate(&pool).await.unwrap();
         Self { pool, url, name, server }
     }
+}
+
+/// Copies the log into a migrated database that has none, and nothing else.
+///
+/// # Panics
+/// One of the databases does not answer.
+pub async fn copy_log(from: &PgPool, to: &PgPool, head: Position) {
+    for table in ["events", "stream_partitions", "append_keys"] {
+        let mut rows = from.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.expect("rows");
+        let mut into = to.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.expect("a table");
+        while let Some(chunk) = rows.next().await {
+            into.send(chunk.expect("rows")).await.expect("room");
+        }
+        into.finish().await.expect("a copy");
+    }
+    sqlx::query("UPDATE event_log SET position = $1").bind(head).execute(to).await.expect("the head");
 }

@@ -14,7 +14,7 @@ pub mod script;
 pub mod server;
 pub mod statements;
 
-pub use database::TestDatabase;
+pub use database::{TestDatabase, copy_log};
 pub use graphql::{Client, Command, Refusal, Subscription};
 pub use process::Voice;
 pub use proxy::Proxy;

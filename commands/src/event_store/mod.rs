@@ -1,8 +1,8 @@
 //! The event store: appends with group commit, and reads of single streams.
 //!
 //! Many concurrent appends share one transaction (see `writer`); each keeps its own expected-version verdict and its own
-//! idempotency key. Positions are dense and in commit order, because the counter row is locked last in the transaction
-//! (migration `event_store`). This module does not know what an event means.
+//! idempotency key. Positions are dense and in commit order, because every append takes the counter row
+//! and holds it to its commit (migration `head_of_a_stream`). This module does not know what an event means.
 
 mod append;
 mod committed;

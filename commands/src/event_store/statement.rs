@@ -271,7 +271,7 @@ async fn append_all(
     Ok(versions.iter().zip(ends).map(verdict).collect())
 }
 
-/// Finds out about each append by itself: the function `append_batch` of the migration `event_store`.
+/// Finds out about each append by itself: the function `append_batch` of the migration `head_of_a_stream`.
 async fn append_each(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Verdict>, sqlx::Error> {
     let expected = |append: &Append| match append.expected {
         Expected::Any => None,

@@ -169,7 +169,8 @@ impl<L: Log> Writer<L> {
             Err(_) => Some((0, Failure::OutOfPlace, Vec::new())),
         };
         if self.under_way.is_empty() {
-            (self.last, _) = (None, self.streams.clear());
+            self.last = None;
+            self.streams.clear();
         }
         failed
     }

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
-use crate::listen::{PROJECTIONS_CHANNEL, listen, woken};
+use crate::listen::{PROJECTIONS_CHANNEL, listen, next_sent, woken};
 use crate::progress::{Moved, Positions, Progress};
 use stored::Stored;
 
@@ -188,7 +187,7 @@ impl Inner {
                 biased;
                 () = shutdown.cancelled() => return,
                 // First, since it says what changed: what comes by the other ways has to be asked for.
-                moved = next_move(&mut local) => self.moved(moved).await,
+                moved = next_sent(&mut local) => self.moved(moved).await,
                 positions = next(&mut heard) => self.hints(positions).await,
                 () = sleep_until(look_at) => {
                     let looked = self.look().await;
@@ -277,16 +276,4 @@ impl Inner {
 async fn next(said: &mut Option<watch::Receiver<Positions>>) -> Positions {
     woken(said).await;
     said.as_mut().map(|positions| positions.borrow_and_update().clone()).unwrap_or_default()
-}
-
-/// The next commit of this process; `None`: commits were missed.
-async fn next_move(local: &mut Option<broadcast::Receiver<Moved>>) -> Option<Moved> {
-    if let Some(moves) = local {
-        match moves.recv().await {
-            Ok(moved) => return Some(moved),
-            Err(RecvError::Lagged(_)) => return None,
-            Err(RecvError::Closed) => *local = None,
-        }
-    }
-    std::future::pending().await
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Position, Recorded};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::Inner;
 use crate::backoff::Backoff;
 use crate::held::{HELD_FOR, Held};
-use crate::listen::{EVENTS_CHANNEL, listen};
+use crate::listen::{EVENTS_CHANNEL, listen, next_sent};
 use crate::log;
 
 /// Most events read at once.
@@ -73,7 +72,7 @@ pub(super) async fn follow(
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                told = next(&mut committed) => if told.is_some_and(|events| hand_on(&inner, &events)) {
+                told = next_sent(&mut committed) => if told.is_some_and(|events| hand_on(&inner, &events)) {
                     moved = Instant::now();
                     continue;
                 },
@@ -85,18 +84,6 @@ pub(super) async fn follow(
             break;
         }
     }
-}
-
-/// What was committed next by this process. `None`: some of it was missed.
-async fn next(committed: &mut Option<broadcast::Receiver<Committed>>) -> Option<Committed> {
-    if let Some(receiver) = committed {
-        match receiver.recv().await {
-            Ok(events) => return Some(events),
-            Err(RecvError::Lagged(_)) => return None,
-            Err(RecvError::Closed) => *committed = None,
-        }
-    }
-    std::future::pending().await
 }
 
 /// Hands on what is new of some events. `false`: something that is not here comes before them.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use domain::Position;
-use futures_util::StreamExt;
 use projections::{Progress, Source, Tail, read_models};
-use sqlx::postgres::{PgPoolCopyExt, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,7 +26,7 @@ pub(super) async fn views(pool: &PgPool, postgres: &Postgres, head: Position) ->
     let options = PgPoolOptions::new().max_connections(CONNECTIONS);
     let copy = options.connect(&Postgres::url(postgres.address, NAME)).await.expect("a database");
     commands::migrate(&copy).await.expect("tables");
-    copy_log(pool, &copy, head).await;
+    crate::copy_log(pool, &copy, head).await;
     fold(&copy, head).await;
     let mut views = Vec::new();
     for model in read_models(Tz::UTC) {
@@ -41,18 +40,6 @@ pub(super) async fn views(pool: &PgPool, postgres: &Postgres, head: Position) ->
     copy.close().await;
     run(pool, format!("DROP DATABASE {NAME} WITH (FORCE)")).await;
     views
-}
-
-async fn copy_log(from: &PgPool, to: &PgPool, head: Position) {
-    for table in ["events", "stream_partitions", "append_keys"] {
-        let mut rows = from.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.expect("rows");
-        let mut into = to.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.expect("a table");
-        while let Some(chunk) = rows.next().await {
-            into.send(chunk.expect("rows")).await.expect("room");
-        }
-        into.finish().await.expect("a copy");
-    }
-    sqlx::query("UPDATE event_log SET position = $1").bind(head).execute(to).await.expect("the head");
 }
 
 async fn fold(pool: &PgPool, head: Position) {

@@ -18,11 +18,11 @@ async fn store(database: &TestDatabase) -> EventStore {
     EventStore::start(database.pool.clone(), &TaskTracker::new(), CancellationToken::new()).await.unwrap()
 }
 
-fn stream() -> StreamName {
+pub(crate) fn stream() -> StreamName {
     StreamName { category: Category::Call, id: Uuid::now_v7() }
 }
 
-fn append(key: &str, stream: StreamName, expected: Expected, count: usize) -> Append {
+pub(crate) fn append(key: &str, stream: StreamName, expected: Expected, count: usize) -> Append {
     let event = || NewEvent {
         id: Uuid::now_v7(),
         event_type: "call.queued",

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use commands::event_store::{Append, EventStore, Expected, NewEvent};
+use commands::event_store::{EventStore, Expected};
 use commands::relay::{self, RelayConfig};
-use domain::{Actor, Category, Position, Recorded, StreamName};
+use domain::{Position, Recorded};
 use projections::feed::{READ_EVENTS_MAX, RING_EVENTS_MAX};
 use projections::log::LogError;
 use projections::{KafkaSource, Source, Tail, log};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::event_store;
 use crate::topic::Topic;
 use crate::view::{Counts, PATIENCE, Process, append, append_on, assert_folded, until};
 
@@ -56,19 +57,7 @@ async fn what_is_handed_over_and_what_is_read_are_one_sequence() {
     let appends = (0..APPENDS).map(|n| {
         // In runs, so that batches of both come between each other.
         let store = if n / 80 % 2 == 0 { &here } else { &there };
-        let stream = StreamName { category: Category::Call, id: Uuid::now_v7() };
-        let event = NewEvent {
-            id: Uuid::now_v7(),
-            event_type: "call.queued",
-            schema_version: 1,
-            occurred_at: chrono::Utc::now(),
-            actor: Actor::system("test"),
-            correlation_id: stream.id,
-            causation_id: None,
-            trace: None,
-            payload: r#"{"queue": "sales",  "priority": 0}"#.to_owned(),
-        };
-        store.append(Append { key: format!("k{n}"), stream, expected: Expected::Exact(0), events: vec![event] })
+        store.append(event_store::append(&format!("k{n}"), event_store::stream(), Expected::Exact(0), 1))
     });
     let (given, followed) = tokio::join!(futures_util::future::join_all(appends), follow(&tail, 0, APPENDS));
     assert!(given.iter().all(Result::is_ok), "{given:?}");

@@ -82,7 +82,7 @@ impl Postgres {
             planned: end,
             certain_from: Instant::now(),
             // A number that no other process is near to.
-            place: i64::from_be_bytes(Uuid::new_v4().as_u64_pair().0.to_be_bytes()),
+            place: Uuid::new_v4().as_u64_pair().0.cast_signed(),
             partition_size,
             texts: Arc::new(Texts::to(0)),
             heads: Heads::default(),

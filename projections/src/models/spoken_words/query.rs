@@ -37,8 +37,8 @@ pub struct SearchHit {
     pub rank: f32,
 }
 
-/// Segments that hold the words, newest first; superseded ones are not searched, and none that the transcripts do not show yet. `cursor`: position of the segment that the
-/// page goes on from.
+/// Segments that hold the words, newest first; superseded ones are not searched, and none that the transcripts do not show yet.
+/// `cursor`: position of the segment that the page goes on from.
 ///
 /// # Errors
 /// The database refused.

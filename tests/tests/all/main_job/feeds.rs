@@ -1,8 +1,7 @@
 //! Kafka or not: the read models are the same, to the byte.
 
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolCopyExt;
-use tests::{TestDatabase, Voice, kafka};
+use tests::{TestDatabase, Voice, copy_log, kafka};
 
 use super::watcher::{Watcher, events};
 use super::{World, conversations, stored};
@@ -11,16 +10,7 @@ use crate::view::until;
 /// A database with the same log and nothing else.
 async fn copy_of(pool: &PgPool) -> TestDatabase {
     let copy = TestDatabase::new().await;
-    for table in ["events", "stream_partitions", "append_keys"] {
-        let mut rows = pool.copy_out_raw(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await.unwrap();
-        let mut into = copy.pool.copy_in_raw(&format!("COPY {table} FROM STDIN")).await.unwrap();
-        while let Some(chunk) = futures_util::StreamExt::next(&mut rows).await {
-            into.send(chunk.unwrap()).await.unwrap();
-        }
-        into.finish().await.unwrap();
-    }
-    let head = stored::dense(pool).await;
-    sqlx::query("UPDATE event_log SET position = $1").bind(head).execute(&copy.pool).await.unwrap();
+    copy_log(pool, &copy.pool, stored::dense(pool).await).await;
     copy
 }
 
