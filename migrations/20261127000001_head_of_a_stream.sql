@@ -130,9 +130,16 @@ END $$;
 -- holds is not waited for (55P03): who holds it may be waiting for what was written here.
 CREATE FUNCTION take_place(before bigint, first bigint, last bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    head bigint;
+    head     bigint;
+    deadline timestamptz := clock_timestamp() + interval '200 ms';
 BEGIN
-    PERFORM pg_advisory_xact_lock(before);
+    LOOP
+        PERFORM pg_advisory_lock_shared(before), pg_advisory_unlock_shared(before);
+        SELECT position INTO head FROM event_log;
+        EXIT WHEN head >= first OR clock_timestamp() >= deadline;
+        -- It was sent before this one, and has not even begun.
+        PERFORM pg_sleep(0.001);
+    END LOOP;
     SELECT position INTO head FROM event_log FOR UPDATE NOWAIT;
     IF head <> first THEN
         RAISE EXCEPTION 'the log ends at %, and not at %', head, first USING ERRCODE = 'VE004';

@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Goes onto every implementation of [`ReadModel`].
@@ -61,7 +62,7 @@ pub use read_model::{Change, Decoded, Header, ReadModel};
 pub use rebuild::{Comparison, Options, Phases, RebuildError, RebuildProgress, RebuildReport, rebuild, rebuild_all};
 pub use snapshot::Snapshot;
 
-use projector::Projector;
+use projector::{Projector, REBUILDS_AT_ONCE_MAX};
 
 /// Every read model, one line each. The dashboard counts the days of `zone`.
 #[must_use]
@@ -106,10 +107,11 @@ pub async fn run(
     progress: Progress,
     shutdown: CancellationToken,
 ) {
+    let rebuilds = Arc::new(Semaphore::new(REBUILDS_AT_ONCE_MAX));
     let projectors = models
         .into_iter()
-        .map(|model| Projector::new(pool.clone(), tail.clone(), model, progress.clone()).run(shutdown.clone()))
-        .map(tokio::spawn);
+        .map(|model| Projector::new(pool.clone(), tail.clone(), model, progress.clone(), Arc::clone(&rebuilds)))
+        .map(|projector| tokio::spawn(projector.run(shutdown.clone())));
     let projectors: Vec<_> = projectors.collect();
     let notifier = tokio::spawn(progress::notify(pool, progress.watch(), shutdown));
     for ended in join_all(projectors).await.into_iter().chain([notifier.await]) {

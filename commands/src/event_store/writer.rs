@@ -27,7 +27,8 @@ use super::{Append, AppendError, Appended, Expected, KeyRecord};
 pub(super) const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
 /// Pause between two tries while the database is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// A batch of so many is written while others are. A smaller one has a single round trip, and answers sooner.
+/// A batch of so many is written while others are, and so are those that follow. A smaller one is written by itself, which is sooner
+/// answered.
 pub(super) const PLACED_APPENDS_MIN: usize = 48;
 /// Most batches under way.
 pub(super) const UNDER_WAY_MAX: usize = 3;
@@ -44,6 +45,8 @@ pub(super) struct Writer<L: Log> {
     streams: HashSet<StreamName>,
     /// How many there were.
     number: u64,
+    /// Size of the last batch, or half of what this was before: a small one between large ones holds nobody up.
+    recent: usize,
     /// The last of them is told of, or will never be.
     last: Option<oneshot::Receiver<()>>,
     answering: TaskTracker,
@@ -71,6 +74,7 @@ impl<L: Log> Writer<L> {
             under_way: JoinSet::new(),
             streams: HashSet::new(),
             number: 0,
+            recent: 0,
             last: None,
             answering: TaskTracker::new(),
             others: Handle::current(),
@@ -113,7 +117,8 @@ impl<L: Log> Writer<L> {
 
     /// Writes a batch while others are under way. It is given back where it is to be appended by itself.
     async fn begin(&mut self, batch: Vec<Pending>) -> Option<Vec<Pending>> {
-        if batch.len() < self.placed_min {
+        self.recent = batch.len().max(self.recent / 2);
+        if self.recent < self.placed_min {
             return Some(batch);
         }
         let Some(line) = self.log.place(&batch).await else {

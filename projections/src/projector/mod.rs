@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -40,6 +40,8 @@ pub const BATCH_EVENTS_MAX: usize = READ_EVENTS_MAX;
 /// What nobody waits for is put off for so long: what comes meanwhile goes with it, and a transaction with rows that somebody waits
 /// for goes first.
 pub const UNHURRIED_REST: Duration = Duration::from_millis(20);
+/// Views of one process that are made anew at the same time. Each holds some ten thousand events in memory, and two keep two cores busy.
+pub(crate) const REBUILDS_AT_ONCE_MAX: usize = 2;
 /// How often one that stands by looks at the checkpoint. It takes over after two looks at a resting one.
 pub const STANDBY_LOOK: Duration = Duration::from_millis(500);
 
@@ -95,8 +97,15 @@ pub(crate) struct Projector {
 }
 
 impl Projector {
-    pub(crate) fn new(pool: PgPool, tail: Tail, model: Arc<dyn ReadModel>, progress: Progress) -> Self {
-        Self::between(Box::new(tail), Box::new(Stored::new(pool, model)), progress)
+    /// `rebuilds`: places for views that are made anew from a long log.
+    pub(crate) fn new(
+        pool: PgPool,
+        tail: Tail,
+        model: Arc<dyn ReadModel>,
+        progress: Progress,
+        rebuilds: Arc<Semaphore>,
+    ) -> Self {
+        Self::between(Box::new(tail), Box::new(Stored::new(pool, model, rebuilds)), progress)
     }
 
     /// Keeps a view up to date with events.

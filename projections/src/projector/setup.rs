@@ -2,6 +2,7 @@
 
 use domain::Position;
 use sqlx::{AssertSqlSafe, PgPool};
+use tokio::sync::Semaphore;
 
 use super::Stop;
 use crate::log;
@@ -12,8 +13,8 @@ use crate::rebuild::{self, Options, names};
 /// rebuilt in larger batches and without telling anybody about changes nobody can have seen.
 const FRESH_EVENTS_MAX: Position = 10_000;
 
-/// Brings the stored view to this program's version.
-pub(super) async fn prepare(pool: &PgPool, model: &dyn ReadModel) -> Result<(), Stop> {
+/// Brings the stored view to this program's version. A view that is made anew waits for one of the places for `rebuilds`.
+pub(super) async fn prepare(pool: &PgPool, model: &dyn ReadModel, rebuilds: &Semaphore) -> Result<(), Stop> {
     let stored: Option<i32> = sqlx::query_scalar("SELECT version FROM projections WHERE name = $1")
         .bind(model.name())
         .fetch_optional(pool)
@@ -21,17 +22,19 @@ pub(super) async fn prepare(pool: &PgPool, model: &dyn ReadModel) -> Result<(), 
     let own = model.version();
     match stored {
         None if log::head(pool).await? <= FRESH_EVENTS_MAX => create(pool, model).await,
-        None => anew(pool, model, "it was never made").await,
-        Some(stored) if stored < own => anew(pool, model, "it is of an earlier version").await,
+        None => anew(pool, model, rebuilds, "it was never made").await,
+        Some(stored) if stored < own => anew(pool, model, rebuilds, "it is of an earlier version").await,
         // Two programs that both insist on their own version would rebuild for ever.
         Some(stored) if stored > own => Err(Stop::Newer { stored, own }),
         Some(_) if names::missing(pool, model).await?.is_empty() => Ok(()),
-        Some(_) => anew(pool, model, "tables are missing").await,
+        Some(_) => anew(pool, model, rebuilds, "tables are missing").await,
     }
 }
 
-async fn anew(pool: &PgPool, model: &dyn ReadModel, why: &str) -> Result<(), Stop> {
+async fn anew(pool: &PgPool, model: &dyn ReadModel, rebuilds: &Semaphore, why: &str) -> Result<(), Stop> {
     let projection = model.name();
+    // Never closed.
+    let _place = rebuilds.acquire().await;
     tracing::info!(projection, why, "the view is rebuilt");
     match rebuild::rebuild(pool, model, Options::default(), &|_| {}).await {
         Ok(report) => {

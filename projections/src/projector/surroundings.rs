@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use super::{Stop, setup, store};
@@ -76,11 +76,12 @@ pub(super) trait View: Send + Sync {
 pub(super) struct Stored {
     held: Held,
     model: Arc<dyn ReadModel>,
+    rebuilds: Arc<Semaphore>,
 }
 
 impl Stored {
-    pub(super) fn new(pool: PgPool, model: Arc<dyn ReadModel>) -> Self {
-        Self { held: Held::new(pool), model }
+    pub(super) fn new(pool: PgPool, model: Arc<dyn ReadModel>, rebuilds: Arc<Semaphore>) -> Self {
+        Self { held: Held::new(pool), model, rebuilds }
     }
 }
 
@@ -91,7 +92,7 @@ impl View for Stored {
     }
 
     async fn prepare(&self) -> Result<(), Stop> {
-        setup::prepare(self.held.pool(), self.model.as_ref()).await
+        setup::prepare(self.held.pool(), self.model.as_ref(), &self.rebuilds).await
     }
 
     async fn load(&self) -> Result<Place, Stop> {

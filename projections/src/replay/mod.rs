@@ -99,7 +99,7 @@ async fn read_range(
          TO STDOUT (FORMAT binary)"
     );
     let mut rows = connection.copy_out_raw(&statement).await?;
-    let mut chunk = Chunk::after(after);
+    let mut chunk = Chunk::between(after, upto);
     while let Some(message) = rows.next().await.transpose()? {
         let Message::Row(recorded, event) = tuple::decode(&message, chunk.upto + 1)? else { continue };
         let (expected, found) = (chunk.upto + 1, recorded.position);
@@ -112,7 +112,7 @@ async fn read_range(
             Err(error) => chunk.undecodable.push((recorded, error)),
         }
         if chunk.len() == CHUNK_EVENTS_MAX {
-            let full = std::mem::replace(&mut chunk, Chunk::after(found));
+            let full = std::mem::replace(&mut chunk, Chunk::between(found, upto));
             if chunks.send(Ok(full)).await.is_err() {
                 return Ok(false);
             }
@@ -125,8 +125,10 @@ async fn read_range(
 }
 
 impl Chunk {
-    fn after(position: Position) -> Self {
-        Self { upto: position, events: Vec::with_capacity(CHUNK_EVENTS_MAX), undecodable: Vec::new() }
+    /// Takes what comes after a position, up to another one at most.
+    fn between(after: Position, upto: Position) -> Self {
+        let events = usize::try_from(upto - after).unwrap_or(usize::MAX).min(CHUNK_EVENTS_MAX);
+        Self { upto: after, events: Vec::with_capacity(events), undecodable: Vec::new() }
     }
 
     fn len(&self) -> usize {
