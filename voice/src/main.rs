@@ -30,6 +30,9 @@ use config::{Cli, Command, RoleArgs};
 use edge::EdgeArgs;
 use node::{Node, Roles};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // PostgreSQL's notices, such as "does not exist, skipping", say nothing to who runs the system.
