@@ -131,13 +131,13 @@ END $$;
 CREATE FUNCTION take_place(before bigint, first bigint, last bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     head     bigint;
-    deadline timestamptz := clock_timestamp() + interval '200 ms';
+    deadline timestamptz := clock_timestamp() + interval '20 ms';
 BEGIN
     LOOP
         PERFORM pg_advisory_lock_shared(before), pg_advisory_unlock_shared(before);
         SELECT position INTO head FROM event_log;
         EXIT WHEN head >= first OR clock_timestamp() >= deadline;
-        -- It was sent before this one, and has not even begun.
+        -- It was sent before this one and has not even begun; or has come to nothing, so this is not waited for any longer.
         PERFORM pg_sleep(0.001);
     END LOOP;
     SELECT position INTO head FROM event_log FOR UPDATE NOWAIT;

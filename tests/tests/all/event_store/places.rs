@@ -77,6 +77,29 @@ async fn two_processes_want_the_same_places() {
     assert_eq!(assert_dense(&database).await, 2 * 150 * ROUNDS);
 }
 
+/// Two batches are sent over two connections, and the server may begin with the second one.
+#[tokio::test]
+async fn a_place_waits_for_one_before_it_that_has_not_begun() {
+    const TRIES_MAX: usize = 100;
+    let database = TestDatabase::new().await;
+    for number in 0..TRIES_MAX as i64 {
+        let pool = database.pool.clone();
+        let early = tokio::spawn(async move {
+            sqlx::query("SELECT take_place($1, $2, $2 + 1)").bind(number).bind(number + 1).execute(&pool).await
+        });
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')";
+        let waiting = async || sqlx::query_scalar::<_, bool>(waits).fetch_one(&database.pool).await.unwrap();
+        while !early.is_finished() && !waiting().await {}
+        sqlx::query("UPDATE event_log SET position = $1").bind(number + 1).execute(&database.pool).await.unwrap();
+        // It waits for a moment only, and on a busy machine that may be over.
+        match early.await.unwrap() {
+            Ok(_) => return,
+            Err(error) => assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("VE004"), "{error}"),
+        }
+    }
+    panic!("never waited for");
+}
+
 /// What a process hands to those in it who follow is what they would read, to the byte.
 #[tokio::test]
 async fn what_is_handed_over_is_what_is_stored() {
