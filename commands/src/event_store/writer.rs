@@ -118,7 +118,7 @@ impl<L: Log> Writer<L> {
     /// Writes a batch while others are under way. It is given back where it is to be appended by itself.
     async fn begin(&mut self, batch: Vec<Pending>) -> Option<Vec<Pending>> {
         self.recent = batch.len().max(self.recent / 2);
-        if self.recent < self.placed_min {
+        if batch.is_empty() || self.recent < self.placed_min {
             return Some(batch);
         }
         let Some(line) = self.log.place(&batch).await else {
