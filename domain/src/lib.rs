@@ -33,7 +33,7 @@ pub use aggregate::{Aggregate, Refusal};
 pub use event::{Event, Undecodable};
 pub use names::{InvalidText, Label, LongText, QueueName, ShortText, TeamName};
 pub use personal::{InvalidPhoneNumber, PersonName, Personal, PhoneNumber, SpokenText};
-pub use recorded::{Category, Position, Recorded, StreamName, UnknownCategory, Version};
+pub use recorded::{Category, Committed, Position, Recorded, StreamName, UnknownCategory, Version};
 
 /// Identity of a call; also the identity of its transcript and sentiment streams.
 pub type CallId = uuid::Uuid;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -110,3 +111,6 @@ pub struct Recorded {
     /// The event itself, verbatim as stored.
     pub payload: Box<RawValue>,
 }
+
+/// Events that were committed together, in order and without a gap, as they are stored.
+pub type Committed = Arc<Vec<Arc<Recorded>>>;

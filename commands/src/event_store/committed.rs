@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Position, Recorded, Version};
+use domain::{Committed, Position, Recorded, Version};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
 use super::queue::Pending;
 use super::statement::Verdict;
-
-/// Events that were committed together, in order and without a gap, as they are stored. Whoever follows them finds gaps between
-/// batches: what other processes have appended, and what this one can't tell.
-pub type Committed = Arc<Vec<Arc<Recorded>>>;
 
 /// Batches that wait for a slow follower before it is told that it lagged.
 pub const COMMITTED_WAITING_MAX: usize = 64;

@@ -20,7 +20,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use domain::{Position, Recorded, StreamName, Version};
+use domain::{Committed, Position, Recorded, StreamName, Version};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
-pub use committed::{COMMITTED_WAITING_MAX, Committed};
+pub use committed::COMMITTED_WAITING_MAX;
 pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 
@@ -126,8 +126,8 @@ impl EventStore {
         self.inner.head.clone()
     }
 
-    /// Follows what this process commits from now on, in order; what other processes append is not in it. A receiver that lags has
-    /// to read the log.
+    /// Follows what this process commits from now on, in order. There are gaps between batches: what other processes have appended,
+    /// and what this one can't tell. A receiver that lags has to read the log.
     #[must_use]
     pub fn committed(&self) -> broadcast::Receiver<Committed> {
         self.inner.committed.subscribe()

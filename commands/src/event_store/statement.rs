@@ -32,6 +32,11 @@ impl Verdict {
             Self::Conflict { .. } => None,
         }
     }
+
+    /// The highest position that is in the log now; 0 where nothing of the batch is.
+    pub(super) fn last_of(verdicts: &[Self]) -> Position {
+        verdicts.iter().filter_map(Self::position).max().unwrap_or(0)
+    }
 }
 
 /// For a connection that appends. Its statements are look-ups by key: the planner, who knows neither the length of an array

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Position, StreamName, Version};
+use domain::{StreamName, Version};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -201,7 +201,7 @@ impl<L: Log> Writer<L> {
                 Some(failure) => failure,
                 None => match self.log.append(&batch).await {
                     Ok(verdicts) => {
-                        self.told.tell(last_of(&verdicts), self.told.events(&batch, &verdicts));
+                        self.told.tell(Verdict::last_of(&verdicts), self.told.events(&batch, &verdicts));
                         return Answers { batch, verdicts }.give();
                     }
                     Err(failure) => failure,
@@ -302,13 +302,8 @@ async fn carry<L: Log>(
     if let Some(before) = before {
         let _told = before.await;
     }
-    told.tell(last_of(&verdicts), events);
+    told.tell(Verdict::last_of(&verdicts), events);
     Ok((line, Answers { batch, verdicts }))
-}
-
-/// The highest position that is in the log now; 0 where nothing of the batch is.
-fn last_of(verdicts: &[Verdict]) -> Position {
-    verdicts.iter().filter_map(Verdict::position).max().unwrap_or(0)
 }
 
 /// What those who wait for a batch are answered.

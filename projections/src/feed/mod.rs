@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use domain::{Position, Recorded};
+use domain::{Committed, Position, Recorded};
 use sqlx::PgPool;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -30,7 +30,6 @@ use crate::lag::{Lag, lag_of};
 use crate::log::{self, LogError};
 pub(crate) use followed::Followed;
 use ring::Ring;
-pub use table::Committed;
 
 /// Newest events that are kept in memory.
 pub const RING_EVENTS_MAX: usize = 16_384;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Position, Recorded};
+use domain::{Committed, Position, Recorded};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -25,9 +25,6 @@ const FETCH_EVENTS_MAX: usize = 1_000;
 const POLL_MIN: Duration = Duration::from_millis(50);
 /// Look by the clock when nothing has happened for a while.
 const POLL_MAX: Duration = Duration::from_millis(250);
-
-/// Events that were committed together, in order and without a gap.
-pub type Committed = Arc<Vec<Arc<Recorded>>>;
 
 /// Hands on what is new until shutdown.
 pub(super) async fn follow(

@@ -135,7 +135,7 @@ impl Log for Postgres {
         let appended = statement::append(&mut line.connection, batch, texts, &self.heads).await.map_err(Failure::of);
         match &appended {
             Ok(verdicts) => {
-                self.end = verdicts.iter().filter_map(Verdict::position).fold(self.end, Position::max);
+                self.end = self.end.max(Verdict::last_of(verdicts));
                 self.planned = self.end;
                 line.note(batch, verdicts);
                 self.take_back(line);

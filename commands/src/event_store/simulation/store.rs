@@ -7,7 +7,7 @@ use domain::{Position, StreamName, Version};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::super::log::{Log, Outcome};
-use super::super::outcome::Failure;
+use super::super::outcome::{self, Failure};
 use super::super::queue::Pending;
 use super::super::statement::Verdict;
 use super::super::{BATCH_APPENDS_MAX, Expected, KeyRecord};
@@ -265,15 +265,14 @@ impl Log for Store {
         }
         let server = self.clone();
         let appended = self.ask(async move { server.append_now(&batch) }).await?;
-        self.end = appended.iter().filter_map(Verdict::position).fold(self.end, Position::max);
+        self.end = self.end.max(Verdict::last_of(&appended));
         self.planned = self.end;
         Ok(appended)
     }
 
     async fn place(&mut self, batch: &[Pending]) -> Option<Placed> {
-        let events = batch.iter().map(|pending| pending.append.events.len()).sum::<usize>();
         let after = self.planned;
-        self.planned += Position::try_from(events).unwrap_or(Position::MAX);
+        self.planned += outcome::events_of(batch);
         let before = std::mem::take(&mut self.last);
         let lock = Arc::clone(&self.last).try_lock_owned().ok();
         Some(Placed { server: self.clone(), after, lock, before, end: 0 })
@@ -293,7 +292,7 @@ impl Log for Store {
         };
         match server.ask(written).await {
             Ok(verdicts) => {
-                line.end = verdicts.iter().filter_map(Verdict::position).fold(0, Position::max);
+                line.end = Verdict::last_of(&verdicts);
                 Ok((verdicts, line))
             }
             Err(failure) => Err((failure, None)),

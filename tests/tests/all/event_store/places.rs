@@ -7,7 +7,7 @@ use tests::TestDatabase;
 use uuid::Uuid;
 
 use super::{append, assert_dense, store, stream, with_small_partitions};
-use crate::view::PATIENCE;
+use crate::view::{PATIENCE, until};
 
 /// Versions are told by the events of one partition. A stream goes on in the next one as if there were only one, whoever knows of it.
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_place_waits_for_one_before_it_that_has_not_begun() {
         });
         let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')";
         let waiting = async || sqlx::query_scalar::<_, bool>(waits).fetch_one(&database.pool).await.unwrap();
-        while !early.is_finished() && !waiting().await {}
+        until("it waits, or gave up", async || early.is_finished() || waiting().await).await;
         sqlx::query("UPDATE event_log SET position = $1").bind(number + 1).execute(&database.pool).await.unwrap();
         // It waits for a moment only, and on a busy machine that may be over.
         match early.await.unwrap() {
