@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use tests::Voice;
+use tokio::net::TcpSocket;
 use uuid::Uuid;
 
 use super::World;
@@ -79,9 +80,10 @@ async fn a_manifest_is_read_before_anything_is_done() {
 #[tokio::test]
 async fn a_database_that_can_not_be_used_is_named_with_the_reason() {
     let world = World::new().await;
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Bound and never listening: nobody else is given the port, and who connects is refused.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let closed = format!("postgres://postgres@{}/postgres", nobody.local_addr().unwrap());
-    drop(nobody);
     let missing = world.database.url.replace("/test_", "/not_test_");
     for (url, reason) in
         [("mysql", "DATABASE_URL is no PostgreSQL URL"), (&closed, "Connection refused"), (&missing, "does not exist")]
