@@ -1,7 +1,7 @@
 //! Load, decide, append: the one way a command becomes events.
 
 use chrono::{DateTime, Utc};
-use domain::{Actor, Aggregate, Event, Position, Refusal, StreamName, Version};
+use domain::{Actor, Aggregate, Fact, Position, Refusal, StreamName, Version};
 use uuid::Uuid;
 
 use crate::cache::Turn;
@@ -282,7 +282,6 @@ fn new_events<A: Aggregate>(
     events
         .iter()
         .map(|event| {
-            let event: Event = event.clone().into();
             Ok(NewEvent {
                 id: Uuid::now_v7(),
                 event_type: event.type_name(),

@@ -1,7 +1,7 @@
 //! Any event of any aggregate, decoded.
 
 use crate::upcast::Misfit;
-use crate::{Recorded, agent, call, sentiment, transcript};
+use crate::{Fact, Recorded, agent, call, sentiment, transcript};
 
 /// An event of one of the aggregates.
 #[derive(Debug, Clone, PartialEq)]

@@ -29,7 +29,7 @@ pub mod transcript;
 mod upcast;
 
 pub use actor::{Actor, InvalidActor};
-pub use aggregate::{Aggregate, Refusal};
+pub use aggregate::{Aggregate, Fact, Refusal};
 pub use event::{Event, Undecodable};
 pub use names::{InvalidText, Label, LongText, QueueName, ShortText, TeamName};
 pub use personal::{InvalidPhoneNumber, PersonName, Personal, PhoneNumber, SpokenText};

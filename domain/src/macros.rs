@@ -37,26 +37,6 @@ macro_rules! event_family {
             /// declaration.
             pub const SCHEMAS: &'static [(&'static str, i16)] = &[$(($name, $schema)),+];
 
-            /// The wire name of this event.
-            #[must_use]
-            pub fn type_name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)+ }
-            }
-
-            /// The schema version this program writes for this event.
-            #[must_use]
-            pub fn schema_version(&self) -> i16 {
-                match self { $(Self::$variant(_) => $schema,)+ }
-            }
-
-            /// The payload as JSON text, exactly as it is stored.
-            ///
-            /// # Errors
-            /// When a value has no JSON form.
-            pub fn payload(&self) -> serde_json::Result<String> {
-                match self { $(Self::$variant(event) => serde_json::to_string(event),)+ }
-            }
-
             /// Reads a stored payload of a schema version. `None`: the wire name is not one of this aggregate's.
             pub(crate) fn decode(
                 type_name: &str,
@@ -70,6 +50,20 @@ macro_rules! event_family {
                     })+
                     _ => None,
                 }
+            }
+        }
+
+        impl crate::Fact for Event {
+            fn type_name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)+ }
+            }
+
+            fn schema_version(&self) -> i16 {
+                match self { $(Self::$variant(_) => $schema,)+ }
+            }
+
+            fn payload(&self) -> serde_json::Result<String> {
+                match self { $(Self::$variant(event) => $crate::aggregate::json(event),)+ }
             }
         }
 

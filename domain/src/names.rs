@@ -70,13 +70,21 @@ pub(crate) fn checked(what: &'static str, text: &str, length_max: usize, lines: 
     }
     let text = match lines {
         Lines::One => text.to_owned(),
-        Lines::Many => text.replace("\r\n", "\n"),
+        Lines::Many if text.contains('\r') => text.replace("\r\n", "\n"),
+        Lines::Many => text.to_owned(),
     };
-    let breaks_lines = |c| lines == Lines::Many && matches!(c, '\n' | '\t');
-    if text.chars().any(|c| c.is_control() && !breaks_lines(c)) {
-        return Err(InvalidText::Control { what });
+    if holds_control(&text, lines) { Err(InvalidText::Control { what }) } else { Ok(text) }
+}
+
+fn holds_control(text: &str, lines: Lines) -> bool {
+    let many = lines == Lines::Many;
+    if text.is_ascii() {
+        // To the end, whatever is found: many bytes at a time that way, and this is done for every text of a command.
+        return text
+            .bytes()
+            .fold(false, |found, b| found | (b.is_ascii_control() & !(many & (b == b'\n' || b == b'\t'))));
     }
-    Ok(text)
+    text.chars().any(|c| c.is_control() && !(many && matches!(c, '\n' | '\t')))
 }
 
 macro_rules! bounded_text {
@@ -125,4 +133,20 @@ bounded_text! {
     ShortText, "text", 200, One;
     /// A few lines: notes of an agent.
     LongText, "text", 4000, Many;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, holds_control};
+
+    #[test]
+    fn a_control_character_is_found_among_ascii_and_among_others() {
+        for c in (0..0x2100).filter_map(char::from_u32) {
+            for text in [format!("good {c} morning"), format!("schönen {c} Tag"), c.to_string()] {
+                assert_eq!(holds_control(&text, Lines::One), c.is_control(), "{text:?}");
+                let breaks = matches!(c, '\n' | '\t');
+                assert_eq!(holds_control(&text, Lines::Many), c.is_control() && !breaks, "{text:?}");
+            }
+        }
+    }
 }

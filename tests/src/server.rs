@@ -105,7 +105,7 @@ impl TestServer {
             None => Source::Table { committed: Some(store.committed()) },
             Some(config) => {
                 let source = KafkaSource { brokers: config.brokers.clone(), topic: config.topic.clone() };
-                following.spawn(relay::run(pool.clone(), config, store.head(), followers.clone()));
+                following.spawn(relay::run(pool.clone(), config, Some(store.clone()), followers.clone()));
                 Source::Kafka(source)
             }
         };

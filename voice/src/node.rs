@@ -77,7 +77,6 @@ impl Node {
         let (writers, writing) = (CancellationToken::new(), TaskTracker::new());
         let store = EventStore::start(database.clone(), &writing, writers.clone());
         let store = store.await.context("starting the event store; is the database migrated?")?;
-        let head = store.head();
 
         let kafka = common.kafka.kafka_brokers.clone().filter(|brokers| !brokers.trim().is_empty());
         let topic = common.kafka.kafka_topic.clone();
@@ -86,7 +85,8 @@ impl Node {
             match &kafka {
                 Some(brokers) => {
                     let config = RelayConfig { brokers: brokers.clone(), topic: topic.clone() };
-                    let relay = relay::run_as(relays_as, database.clone(), config, head.clone(), followers.clone());
+                    let relay =
+                        relay::run_as(relays_as, database.clone(), config, Some(store.clone()), followers.clone());
                     following.spawn(relay);
                 }
                 None if roles.api => tracing::info!("no KAFKA_BROKERS: read models follow the event table directly"),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use domain::{StreamName, Version};
+use foldhash::fast::RandomState;
 
 /// Streams remembered for certain; up to twice as many may be. 40 bytes each.
 const REMEMBERED_MIN: usize = 32_768;
@@ -15,9 +16,9 @@ const REMEMBERED_MIN: usize = 32_768;
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     partition: Option<i64>,
-    recent: HashMap<StreamName, Version>,
+    recent: HashMap<StreamName, Version, RandomState>,
     /// Those remembered before; forgotten when the recent ones are too many.
-    older: HashMap<StreamName, Version>,
+    older: HashMap<StreamName, Version, RandomState>,
 }
 
 impl Heads {

@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 
 use domain::StreamName;
+use foldhash::fast::RandomState;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
+
+/// A set of streams.
+pub(super) type Streams = HashSet<StreamName, RandomState>;
 
 /// An append and where its answer goes.
 pub(super) struct Pending {
@@ -44,22 +48,30 @@ impl Queue {
         true
     }
 
-    /// The next batch, without those on streams `under_way`: what they do comes after. No stream and no key is in it twice,
-    /// because the verdict on the second append depends on the first. It is sorted by stream: every batch writes streams in one
-    /// order, so that two can't wait for each other.
-    pub(super) fn take(&mut self, under_way: &HashSet<StreamName>) -> Vec<Pending> {
+    /// How many wait, as far as they fit into a batch.
+    pub(super) fn waiting(&mut self) -> usize {
         while self.received.len() < BATCH_APPENDS_MAX {
             let Ok(pending) = self.waiting.try_recv() else {
                 break;
             };
             self.received.push(pending);
         }
-        let mut streams = HashSet::with_capacity(self.received.len());
-        let mut keys = HashSet::with_capacity(self.received.len());
+        self.received.len()
+    }
+
+    /// The next batch, of at most so many, without those on streams `under_way`: what they do comes after. No stream and no key is
+    /// in it twice, because the verdict on the second append depends on the first. It is sorted by stream: every batch writes
+    /// streams in one order, so that two can't wait for each other.
+    pub(super) fn take(&mut self, most: usize, under_way: &Streams) -> Vec<Pending> {
+        let mut streams = Streams::with_capacity_and_hasher(self.received.len(), RandomState::default());
+        let mut keys = HashSet::with_capacity_and_hasher(self.received.len(), RandomState::default());
+        let mut taken = 0;
         // Marked even when held back, so that a third append of the stream does not overtake the second.
         let fits = self.received.iter().map(|Pending { append, .. }| {
             let (new_stream, new_key) = (streams.insert(append.stream), keys.insert(append.key.as_str()));
-            new_stream && new_key && !under_way.contains(&append.stream)
+            let fits = taken < most && new_stream && new_key && !under_way.contains(&append.stream);
+            taken += usize::from(fits);
+            fits
         });
         let fits: Vec<bool> = fits.collect();
         let mut fits = fits.into_iter();

@@ -4,11 +4,10 @@
 //! those before are on their way. Large batches are written at the same time, each for the place in the log that follows the one
 //! before, and committed in this order.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{StreamName, Version};
+use domain::Version;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -19,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::committed::Told;
 use super::log::Log;
 use super::outcome::{self, Failure};
-use super::queue::{Pending, Queue};
+use super::queue::{Pending, Queue, Streams};
 use super::statement::Verdict;
 use super::{Append, AppendError, Appended, Expected, KeyRecord};
 
@@ -31,7 +30,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// answered.
 pub(super) const PLACED_APPENDS_MIN: usize = 48;
 /// Most batches under way.
-pub(super) const UNDER_WAY_MAX: usize = 3;
+pub(super) const UNDER_WAY_MAX: usize = 2;
 
 /// Owner of the connections that append.
 pub(super) struct Writer<L: Log> {
@@ -42,7 +41,7 @@ pub(super) struct Writer<L: Log> {
     /// Batches that were given a place.
     under_way: JoinSet<Carried<L::Line>>,
     /// Their streams.
-    streams: HashSet<StreamName>,
+    streams: Streams,
     /// How many there were.
     number: u64,
     /// Size of the last batch, or half of what this was before: a small one between large ones holds nobody up.
@@ -58,7 +57,7 @@ pub(super) struct Writer<L: Log> {
 struct Carried<Line> {
     number: u64,
     line: Option<Line>,
-    streams: HashSet<StreamName>,
+    streams: Streams,
     /// None: it is committed.
     failed: Option<(Failure, Vec<Pending>)>,
 }
@@ -72,7 +71,7 @@ impl<L: Log> Writer<L> {
             told: Arc::new(told),
             placed_min,
             under_way: JoinSet::new(),
-            streams: HashSet::new(),
+            streams: Streams::default(),
             number: 0,
             recent: 0,
             last: None,
@@ -101,7 +100,8 @@ impl<L: Log> Writer<L> {
                     false => break,
                 }
             }
-            let batch = self.queue.take(&self.streams);
+            let share = self.share();
+            let batch = self.queue.take(share, &self.streams);
             if let Some(batch) = self.begin(batch).await {
                 self.settle().await;
                 // Empty when all of it was to come after what has just been committed.
@@ -115,6 +115,13 @@ impl<L: Log> Writer<L> {
         self.answering.wait().await;
     }
 
+    /// How many of those that wait go into the next batch: they and those under way are dealt out to as many batches as may be under
+    /// way. If each batch took all that wait, most writers would end up in one, and the database, the writer and they would wait
+    /// for each other in turns.
+    fn share(&mut self) -> usize {
+        (self.queue.waiting() + self.streams.len()).div_ceil(UNDER_WAY_MAX).max(self.placed_min)
+    }
+
     /// Writes a batch while others are under way. It is given back where it is to be appended by itself.
     async fn begin(&mut self, batch: Vec<Pending>) -> Option<Vec<Pending>> {
         self.recent = batch.len().max(self.recent / 2);
@@ -124,7 +131,7 @@ impl<L: Log> Writer<L> {
         let Some(line) = self.log.place(&batch).await else {
             return Some(batch);
         };
-        let streams: HashSet<StreamName> = batch.iter().map(|pending| pending.append.stream).collect();
+        let streams: Streams = batch.iter().map(|pending| pending.append.stream).collect();
         self.streams.extend(&streams);
         self.number += 1;
         let (number, (committed, last)) = (self.number, oneshot::channel());

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{RelayConfig, RelayError, leader, lease_name};
 use crate::clock::Clock;
+use crate::event_store::EventStore;
 use crate::lease::{LEASE_RENEWED_EVERY, Lease};
 
 /// Pause after a failed term, before standing for the lease again.
@@ -68,8 +67,8 @@ pub(super) struct Relay {
     pub(super) holder: Uuid,
     pub(super) pool: PgPool,
     pub(super) config: RelayConfig,
-    /// Wakes it for appends of this process.
-    pub(super) head: watch::Receiver<Position>,
+    /// Where this process appends.
+    pub(super) here: Option<EventStore>,
 }
 
 impl Candidate for Relay {
@@ -81,7 +80,7 @@ impl Candidate for Relay {
 
     async fn lead(&self, lease: &Lease, shutdown: &CancellationToken) -> Result<(), RelayError> {
         tracing::info!(topic = self.config.topic, epoch = lease.epoch, "relay leads");
-        leader::lead(&self.pool, &self.config, lease, self.head.clone(), shutdown).await
+        leader::lead(&self.pool, &self.config, lease, self.here.as_ref(), shutdown).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), RelayError> {

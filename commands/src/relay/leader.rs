@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use domain::{Position, Recorded};
 use sqlx::PgPool;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +13,7 @@ use super::partition::partition_of;
 use super::surroundings::{Machines, Notified, Surroundings, Wake};
 use super::{RelayConfig, RelayError, topic};
 use crate::clock::{Clock, MachineClock};
+use crate::event_store::EventStore;
 use crate::lease::{LEASE_RENEWED_EVERY, Lease};
 
 /// Nothing is read any more while this many records are sent and not acknowledged yet.
@@ -76,12 +76,12 @@ pub(super) async fn lead(
     pool: &PgPool,
     config: &RelayConfig,
     lease: &Lease,
-    head: watch::Receiver<Position>,
+    here: Option<&EventStore>,
     shutdown: &CancellationToken,
 ) -> Result<(), RelayError> {
-    let mut notified = Notified::listen(pool, head).await?;
+    let mut notified = Notified::listen(pool, here.map(EventStore::head)).await?;
     // Kafka may take its time with a new topic, longer than a lease lasts.
-    let begun = keeping(lease, pool, begin(pool, config, lease));
+    let begun = keeping(lease, pool, begin(pool, config, lease, here));
     let Some(begun) = shutdown.run_until_cancelled(begun).await else { return Ok(()) };
     let (machines, checkpoint) = begun?;
     let bounds = Bounds { in_flight: IN_FLIGHT_MAX, read: READ_EVENTS };
@@ -92,6 +92,7 @@ async fn begin<'a>(
     pool: &'a PgPool,
     config: &'a RelayConfig,
     lease: &'a Lease,
+    here: Option<&EventStore>,
 ) -> Result<(Machines<'a>, Checkpoint), RelayError> {
     let partitions = topic::ensure(config).await?;
     let checkpoint = Checkpoint::take_over(pool, &config.topic, partitions, lease.epoch).await?;
@@ -99,7 +100,7 @@ async fn begin<'a>(
     if expected != partitions {
         return Err(RelayError::PartitionCount { topic: config.topic.clone(), found: partitions, expected });
     }
-    Ok((Machines::begin(pool, config, lease).await?, checkpoint))
+    Ok((Machines::begin(pool, config, lease, here).await?, checkpoint))
 }
 
 /// Does something while the lease is renewed.

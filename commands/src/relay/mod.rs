@@ -8,6 +8,7 @@
 mod candidate;
 mod checkpoint;
 mod client;
+mod handed;
 mod leader;
 mod partition;
 mod record;
@@ -19,7 +20,6 @@ mod topic;
 
 use domain::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ pub use partition::partition_of;
 pub use state::{RelayState, state};
 
 use crate::clock::MachineClock;
+use crate::event_store::EventStore;
 use candidate::{Relay, stand};
 
 /// Partitions of a topic that the relay creates. Fixed for the life of a topic.
@@ -73,11 +74,12 @@ pub enum RelayError {
     Dropped,
 }
 
-/// Carries the log to Kafka until shutdown. `head` wakes it for appends of this process; others wake it by notification.
+/// Carries the log to Kafka until shutdown. What is appended by way of `here`, in this process, is handed over; others wake the
+/// relay by notification, and it reads.
 ///
 /// A term that fails is logged and begun anew: the relay outlives every failure of Kafka and PostgreSQL.
-pub async fn run(pool: PgPool, config: RelayConfig, head: watch::Receiver<Position>, shutdown: CancellationToken) {
-    run_as(Uuid::new_v4(), pool, config, head, shutdown).await;
+pub async fn run(pool: PgPool, config: RelayConfig, here: Option<EventStore>, shutdown: CancellationToken) {
+    run_as(Uuid::new_v4(), pool, config, here, shutdown).await;
 }
 
 /// The same under an identity of one's own, by which [`RelayState::leader`] can be told from others. Each run has another.
@@ -85,10 +87,10 @@ pub async fn run_as(
     holder: Uuid,
     pool: PgPool,
     config: RelayConfig,
-    head: watch::Receiver<Position>,
+    here: Option<EventStore>,
     shutdown: CancellationToken,
 ) {
-    stand(&Relay { holder, pool, config, head }, MachineClock, &shutdown).await;
+    stand(&Relay { holder, pool, config, here }, MachineClock, &shutdown).await;
 }
 
 /// Makes the relay publish again from a position, such as after the topic was lost. Consumers drop what they have seen.

@@ -1,6 +1,7 @@
 //! What a term as leader deals with: PostgreSQL on one side, Kafka on the other.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use domain::{Position, Recorded};
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
 use super::client::Client;
+use super::handed::Handed;
 use super::leader::{DRAIN_WITHIN, IN_FLIGHT_MAX};
 use super::record::{Place, headers};
 use super::{RelayConfig, RelayError};
-use crate::event_store::{EVENTS_CHANNEL, EventRow};
+use crate::event_store::{EVENTS_CHANNEL, EventRow, EventStore};
 use crate::lease::Lease;
 
 /// What a leader asks for. PostgreSQL and Kafka, or ones that are simulated.
@@ -29,7 +31,11 @@ pub(super) trait Surroundings: Send + Sync {
     fn renew(&self) -> impl Future<Output = Result<bool, RelayError>> + Send;
 
     /// Events after a position, in order, at most `limit`.
-    fn read(&self, after: Position, limit: usize) -> impl Future<Output = Result<Vec<Recorded>, RelayError>> + Send;
+    fn read(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Arc<Recorded>>, RelayError>> + Send;
 
     /// Hands a record to the producer. `None`: its queue is full.
     fn produce(
@@ -61,10 +67,16 @@ pub(super) struct Machines<'a> {
     producer: Client<FutureProducer>,
     /// Stays for the term: a pool would ask after each of hundreds of statements a second whether it still lives.
     connection: Mutex<PgConnection>,
+    handed: Mutex<Handed>,
 }
 
 impl<'a> Machines<'a> {
-    pub(super) async fn begin(pool: &'a PgPool, config: &'a RelayConfig, lease: &'a Lease) -> Result<Self, RelayError> {
+    pub(super) async fn begin(
+        pool: &'a PgPool,
+        config: &'a RelayConfig,
+        lease: &'a Lease,
+        here: Option<&EventStore>,
+    ) -> Result<Self, RelayError> {
         let mut connection = pool.acquire().await?.detach();
         let store = sqlx::query_scalar("SELECT epoch FROM event_log").fetch_one(&mut connection).await?;
         let mut settings = ClientConfig::new();
@@ -81,7 +93,8 @@ impl<'a> Machines<'a> {
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false");
         let producer = Client::create(settings).await?;
-        Ok(Self { pool, config, lease, store, producer, connection: Mutex::new(connection) })
+        let handed = Mutex::new(Handed::new(here.map(EventStore::committed)));
+        Ok(Self { pool, config, lease, store, producer, connection: Mutex::new(connection), handed })
     }
 }
 
@@ -92,7 +105,11 @@ impl Surroundings for Machines<'_> {
         Ok(self.lease.renew(self.pool).await?)
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, RelayError> {
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, RelayError> {
+        let handed = self.handed.lock().await.after(after, limit);
+        if !handed.is_empty() {
+            return Ok(handed);
+        }
         let rows: Vec<EventRow> = sqlx::query_as(
             "SELECT position, id, stream_id, category, version, type, schema_version, occurred_at, recorded_at, actor,
                     correlation_id, causation_id, trace, payload
@@ -102,7 +119,7 @@ impl Surroundings for Machines<'_> {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&mut *self.connection.lock().await)
         .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
+        Ok(rows.into_iter().map(|row| Arc::new(row.0)).collect())
     }
 
     fn produce(&self, event: &Recorded, partition: i32, previous: Position) -> Result<Option<Delivered>, RelayError> {
@@ -157,10 +174,10 @@ pub(super) struct Notified {
 }
 
 impl Notified {
-    pub(super) async fn listen(pool: &PgPool, head: watch::Receiver<Position>) -> Result<Self, RelayError> {
+    pub(super) async fn listen(pool: &PgPool, head: Option<watch::Receiver<Position>>) -> Result<Self, RelayError> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(EVENTS_CHANNEL).await?;
-        Ok(Self { listener, head: Some(head) })
+        Ok(Self { listener, head })
     }
 }
 

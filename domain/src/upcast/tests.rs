@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Chain, Misfit};
+use crate::Fact;
 use crate::macros::event_family;
 
 /// Version 1: `{"to": "Ada, London", "weight": 2.5}`, in kilograms. Version 2: the weight in whole grams, as `grams`.

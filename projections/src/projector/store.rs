@@ -8,6 +8,7 @@ use super::Stop;
 use super::surroundings::Place;
 use crate::changes::CHANGES_KEPT_POSITIONS;
 use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
+use crate::held::Named;
 use crate::read_model::{Change, ReadModel};
 
 /// Most changed keys that go with the end of their transaction.
@@ -16,6 +17,19 @@ const TOLD_AT_ONCE_MAX: usize = 32;
 const PRUNE_ROWS_MAX: i64 = 5_000;
 /// Most statements at once; the rest has time.
 const PRUNE_STATEMENTS_MAX: usize = 4;
+
+/// Moves the checkpoint of projection $1, version $2, generation $3 from $4 to $5.
+const MOVE: &str = "UPDATE public.projections SET position = $5, updated_at = now()
+                    WHERE name = $1 AND version = $2 AND generation = $3 AND position = $4";
+/// Stores a set of changes of projection $1 at position $2. A key that was taken up again may have left a set at the checkpoint's
+/// successor.
+const CHANGED: &str = "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ($1, $2, $3)
+                       ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys";
+/// What a transaction begins and ends with, for a connection to keep: see [`transact`].
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "voice_move", types: "(text, integer, bigint, bigint, bigint)", text: MOVE },
+    Named { name: "voice_changed", types: "(text, bigint, uuid[])", text: CHANGED },
+];
 
 /// Reads the checkpoint and what is parked.
 pub(super) async fn load(pool: &PgPool, model: &dyn ReadModel) -> Result<Place, Stop> {
@@ -61,8 +75,7 @@ pub(super) async fn transact(
     // The checkpoint first, so that another projector of this model waits here and gives way before it touches a row.
     let begin = format!(
         "BEGIN; SET LOCAL search_path TO read, public;
-         UPDATE public.projections SET position = {upto}, updated_at = now()
-         WHERE name = {name} AND version = {version} AND generation = {generation} AND position = {position}"
+         EXECUTE voice_move({name}, {version}, {generation}, {position}, {upto})"
     );
     if run(connection, begin).await.map_err(Failure::Machinery)? != 1 {
         run(connection, "ROLLBACK".to_owned()).await.map_err(Failure::Machinery)?;
@@ -91,11 +104,7 @@ fn changes_written(name: &str, changes: &[Change]) -> String {
         return String::new();
     };
     let keys: Vec<String> = changes.iter().map(|change| change.key.to_string()).collect();
-    format!(
-        "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ({name}, {position}, '{{{}}}')
-         ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys; ",
-        keys.join(",")
-    )
+    format!("EXECUTE voice_changed({name}, {position}, '{{{}}}'); ", keys.join(","))
 }
 
 /// A text as it stands in a statement.
@@ -138,15 +147,6 @@ pub(crate) async fn write_changes(
     let mut keys: Vec<Uuid> = changes.iter().map(|change| change.key).collect();
     keys.sort_unstable();
     keys.dedup();
-    // A key that was taken up again may have left a set at the checkpoint's successor.
-    sqlx::query(
-        "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ($1, $2, $3)
-         ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys",
-    )
-    .bind(projection)
-    .bind(position)
-    .bind(keys)
-    .execute(connection)
-    .await?;
+    sqlx::query(CHANGED).bind(projection).bind(position).bind(keys).execute(connection).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What an append costs, against what the same PostgreSQL can do at best, in one run.
 //!
-//! `DATABASE_URL=... cargo bench -p tests --bench append` prints a Markdown table: medians of several runs, ratios to the
+//! `.dev/bench --bench append` prints a Markdown table: medians of several runs, ratios to the
 //! ceiling measured in turns with them. Figures differ from machine to machine; ratios are what counts. `-- --quick` only
 //! shows that it works, and `-- --only=NAME` measures one part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]

@@ -67,7 +67,7 @@ async fn follow(feed: &str, brokers: Option<String>, fastest: f64, extent: Exten
         Some(brokers) => {
             let config = RelayConfig { brokers, topic: tests::kafka::topic() };
             let source = KafkaSource { brokers: config.brokers.clone(), topic: config.topic.clone() };
-            tracker.spawn(relay::run(pool.clone(), config, store.head(), shutdown.clone()));
+            tracker.spawn(relay::run(pool.clone(), config, Some(store.clone()), shutdown.clone()));
             Source::Kafka(source)
         }
     };

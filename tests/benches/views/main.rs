@@ -1,6 +1,6 @@
 //! What it costs to read the log and to keep views of it, against what the same PostgreSQL can do at best, in one run.
 //!
-//! `DATABASE_URL=... cargo bench -p tests --bench views` prints a Markdown table; `-- --quick` only shows that it works, and
+//! `.dev/bench --bench views` prints a Markdown table; `-- --quick` only shows that it works, and
 //! `-- --only=NAME` measures one part. Figures differ from machine to machine; ratios are what counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
 #![allow(missing_docs, unreachable_pub, reason = "a benchmark")]

@@ -11,7 +11,6 @@ use projections::{KafkaSource, Source, Tail, log};
 use rdkafka::producer::FutureRecord;
 use sqlx::Connection;
 use tests::TestDatabase;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -204,8 +203,7 @@ async fn both_feeds_give_the_same_sequence_and_the_same_view() {
     let source = Topic::new(&database, 5).await.source;
     let config = RelayConfig { brokers: source.brokers.clone(), topic: source.topic.clone() };
     let shutdown = CancellationToken::new();
-    let (_head, appends) = watch::channel(0);
-    let relaying = tokio::spawn(relay::run(database.pool.clone(), config, appends, shutdown.clone()));
+    let relaying = tokio::spawn(relay::run(database.pool.clone(), config, None, shutdown.clone()));
     until("the relay is there", || async { relay::position(&database.pool, &source.topic).await.unwrap() == 50 }).await;
 
     let by_table = Process::start(&database).await;

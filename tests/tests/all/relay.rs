@@ -61,7 +61,7 @@ impl World {
 
     fn relay(&self) -> Running {
         let stop = CancellationToken::new();
-        let run = relay::run(self.database.pool.clone(), self.config.clone(), self.store.head(), stop.clone());
+        let run = relay::run(self.database.pool.clone(), self.config.clone(), Some(self.store.clone()), stop.clone());
         Running { task: tokio::spawn(run), stop }
     }
 

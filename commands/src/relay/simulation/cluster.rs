@@ -337,11 +337,12 @@ impl Surroundings for Producer {
             .await
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, RelayError> {
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, RelayError> {
         let after = usize::try_from(after).unwrap_or(0);
         let skips = self.cluster.plant == Plant::SkipsEvents && self.cluster.world.one_in(4);
-        let read =
-            |tables: &mut Tables| tables.log.iter().skip(after + usize::from(skips)).take(limit).cloned().collect();
+        let read = |tables: &mut Tables| {
+            tables.log.iter().skip(after + usize::from(skips)).take(limit).cloned().map(Arc::new).collect()
+        };
         self.cluster.ask(read).await
     }
 

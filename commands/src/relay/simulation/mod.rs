@@ -91,7 +91,7 @@ impl Running {
     }
 }
 
-fn event(position: Position, stream: u128) -> Recorded {
+pub(super) fn event(position: Position, stream: u128) -> Recorded {
     Recorded {
         id: Uuid::nil(),
         position,
