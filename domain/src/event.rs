@@ -73,41 +73,6 @@ impl Event {
         }
     }
 
-    /// Wire name.
-    #[must_use]
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Call(event) => event.type_name(),
-            Self::Agent(event) => event.type_name(),
-            Self::Transcript(event) => event.type_name(),
-            Self::Sentiment(event) => event.type_name(),
-        }
-    }
-
-    /// Schema version written today.
-    #[must_use]
-    pub fn schema_version(&self) -> i16 {
-        match self {
-            Self::Call(event) => event.schema_version(),
-            Self::Agent(event) => event.schema_version(),
-            Self::Transcript(event) => event.schema_version(),
-            Self::Sentiment(event) => event.schema_version(),
-        }
-    }
-
-    /// Payload as JSON text.
-    ///
-    /// # Errors
-    /// When a value has no JSON form.
-    pub fn payload(&self) -> serde_json::Result<String> {
-        match self {
-            Self::Call(event) => event.payload(),
-            Self::Agent(event) => event.payload(),
-            Self::Transcript(event) => event.payload(),
-            Self::Sentiment(event) => event.payload(),
-        }
-    }
-
     /// Every wire name this program can read.
     pub fn types() -> impl Iterator<Item = &'static str> {
         Self::schemas().map(|(name, _)| name)
@@ -119,6 +84,35 @@ impl Event {
             .into_iter()
             .flatten()
             .copied()
+    }
+}
+
+impl Fact for Event {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Call(event) => event.type_name(),
+            Self::Agent(event) => event.type_name(),
+            Self::Transcript(event) => event.type_name(),
+            Self::Sentiment(event) => event.type_name(),
+        }
+    }
+
+    fn schema_version(&self) -> i16 {
+        match self {
+            Self::Call(event) => event.schema_version(),
+            Self::Agent(event) => event.schema_version(),
+            Self::Transcript(event) => event.schema_version(),
+            Self::Sentiment(event) => event.schema_version(),
+        }
+    }
+
+    fn payload(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Call(event) => event.payload(),
+            Self::Agent(event) => event.payload(),
+            Self::Transcript(event) => event.payload(),
+            Self::Sentiment(event) => event.payload(),
+        }
     }
 }
 

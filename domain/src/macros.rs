@@ -63,7 +63,7 @@ macro_rules! event_family {
             }
 
             fn payload(&self) -> serde_json::Result<String> {
-                match self { $(Self::$variant(event) => $crate::aggregate::json(event),)+ }
+                match self { $(Self::$variant(event) => crate::aggregate::json(event),)+ }
             }
         }
 

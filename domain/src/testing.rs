@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::{Aggregate, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, Refusal, ShortText, TeamName};
+use crate::{
+    Aggregate, Fact, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, Refusal, ShortText, TeamName,
+};
 
 /// An aggregate with its history.
 pub(crate) struct Given<A>(A);

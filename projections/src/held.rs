@@ -6,26 +6,15 @@
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// A connection that was not used for so long goes back to the pool.
 pub(crate) const HELD_FOR: Duration = Duration::from_secs(1);
 
-/// A statement that the server keeps under a name: what goes with others in one message has no parameters that it could be prepared
-/// for by the way, and would be planned each time.
-pub(crate) struct Named {
-    pub(crate) name: &'static str,
-    /// Types of its parameters, in parentheses.
-    pub(crate) types: &'static str,
-    pub(crate) text: &'static str,
-}
-
 /// A place for a connection. It is used by one at a time.
 pub(crate) struct Held {
     pool: PgPool,
-    /// What is prepared on the connection.
-    named: &'static [Named],
     connection: Mutex<Option<PoolConnection<Postgres>>>,
 }
 
@@ -38,12 +27,7 @@ pub(crate) struct Used<'a> {
 
 impl Held {
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self::with(pool, &[])
-    }
-
-    /// One on whose connection statements can be executed by their names.
-    pub(crate) fn with(pool: PgPool, named: &'static [Named]) -> Self {
-        Self { pool, named, connection: Mutex::new(None) }
+        Self { pool, connection: Mutex::new(None) }
     }
 
     /// The pool it comes from.
@@ -55,26 +39,9 @@ impl Held {
     pub(crate) async fn take(&self) -> Result<Used<'_>, sqlx::Error> {
         let mut place = self.connection.lock().await;
         if place.is_none() {
-            let mut connection = self.pool.acquire().await?;
-            self.prepare(&mut connection).await?;
-            *place = Some(connection);
+            *place = Some(self.pool.acquire().await?);
         }
         Ok(Used { pool: &self.pool, place, kept: false })
-    }
-
-    /// The pool's connections keep what was prepared on them.
-    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.named.is_empty() {
-            return Ok(());
-        }
-        let there: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM pg_prepared_statements").fetch_all(&mut *connection).await?;
-        for Named { name, types, text } in
-            self.named.iter().filter(|named| !there.iter().any(|name| name == named.name))
-        {
-            sqlx::raw_sql(AssertSqlSafe(format!("PREPARE {name} {types} AS {text}"))).execute(&mut *connection).await?;
-        }
-        Ok(())
     }
 
     /// Waits for something. The pool gets the connection back where that takes long.

@@ -33,8 +33,11 @@ pub(super) trait Log: Send {
     /// Takes back a line that nothing is under way on.
     fn take_back(&mut self, line: Self::Line);
 
-    /// What was written for a place came to nothing, and nothing is under way any more.
-    fn lost_place(&mut self);
+    /// Whether it is certain enough where the log ends for places to be given.
+    fn gives_places(&self) -> bool;
+
+    /// What was written for a place came to nothing, and nothing is under way any more. `certain`: the place was free.
+    fn lost_place(&mut self, certain: bool);
 
     /// What was appended under some keys; those never applied are missing from the answer.
     fn find_keys(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<KeyRecord>, sqlx::Error>> + Send;

@@ -15,7 +15,9 @@ pub(super) enum Failure {
     PartitionMissing(sqlx::Error),
     /// Certainly not applied; may work the next time.
     Retry(sqlx::Error),
-    /// Certainly not applied: not all was as expected, or the place in the log that it was written for is another's.
+    /// Certainly not applied: one of the appends is not as expected, by its stream or by its key.
+    NotAsExpected,
+    /// Certainly not applied: the place in the log that it was written for is another's.
     OutOfPlace,
     /// The connection broke: it may have been committed or not.
     Unknown(sqlx::Error),

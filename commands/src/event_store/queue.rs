@@ -1,6 +1,7 @@
 //! What waits to be appended, and what of it goes into the next batch.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 
 use domain::StreamName;
 use foldhash::fast::RandomState;
@@ -9,8 +10,38 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX};
 
-/// A set of streams.
-pub(super) type Streams = HashSet<StreamName, RandomState>;
+/// What appends are about: nothing that is about the same may be beside them.
+#[derive(Default)]
+pub(super) struct Claims {
+    streams: HashSet<StreamName, RandomState>,
+    /// Keys by their hashes. Of two that share one, the second waits in vain.
+    keys: HashSet<u64, RandomState>,
+}
+
+impl Claims {
+    fn with_capacity(appends: usize) -> Self {
+        let state = RandomState::default;
+        Self {
+            streams: HashSet::with_capacity_and_hasher(appends, state()),
+            keys: HashSet::with_capacity_and_hasher(appends, state()),
+        }
+    }
+
+    /// How many appends there are, of a batch or several that have nothing in common.
+    pub(super) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    pub(super) fn add(&mut self, others: &Self) {
+        self.streams.extend(&others.streams);
+        self.keys.extend(&others.keys);
+    }
+
+    pub(super) fn remove(&mut self, others: &Self) {
+        self.streams.retain(|stream| !others.streams.contains(stream));
+        self.keys.retain(|key| !others.keys.contains(key));
+    }
+}
 
 /// An append and where its answer goes.
 pub(super) struct Pending {
@@ -23,11 +54,12 @@ pub(super) struct Queue {
     waiting: mpsc::Receiver<Pending>,
     /// Received, and not taken yet: some share a stream or key with a batch that went before.
     received: Vec<Pending>,
+    hashes: RandomState,
 }
 
 impl Queue {
     pub(super) fn new(waiting: mpsc::Receiver<Pending>) -> Self {
-        Self { waiting, received: Vec::new() }
+        Self { waiting, received: Vec::new(), hashes: RandomState::default() }
     }
 
     /// Waits until so many wait; `false` when no more will. Takes no more in after `shutdown`: those who go on asking would put the
@@ -48,8 +80,8 @@ impl Queue {
         true
     }
 
-    /// How many wait, as far as they fit into a batch.
-    pub(super) fn waiting(&mut self) -> usize {
+    /// Receives what waits, as far as it fits into a batch, and says how much it is.
+    pub(super) fn receive(&mut self) -> usize {
         while self.received.len() < BATCH_APPENDS_MAX {
             let Ok(pending) = self.waiting.try_recv() else {
                 break;
@@ -59,17 +91,18 @@ impl Queue {
         self.received.len()
     }
 
-    /// The next batch, of at most so many, without those on streams `under_way`: what they do comes after. No stream and no key is
-    /// in it twice, because the verdict on the second append depends on the first. It is sorted by stream: every batch writes
-    /// streams in one order, so that two can't wait for each other.
-    pub(super) fn take(&mut self, most: usize, under_way: &Streams) -> Vec<Pending> {
-        let mut streams = Streams::with_capacity_and_hasher(self.received.len(), RandomState::default());
-        let mut keys = HashSet::with_capacity_and_hasher(self.received.len(), RandomState::default());
+    /// The next batch, of at most so many of those received, without those on streams and under keys that are `under_way`: what they do
+    /// comes after. No stream and no key is in it twice, because the verdict on the second append depends on the first. It is
+    /// sorted by stream: every batch writes streams in one order, so that two can't wait for each other.
+    pub(super) fn take(&mut self, most: usize, under_way: &Claims) -> Vec<Pending> {
+        let mut claimed = Claims::with_capacity(self.received.len());
         let mut taken = 0;
         // Marked even when held back, so that a third append of the stream does not overtake the second.
         let fits = self.received.iter().map(|Pending { append, .. }| {
-            let (new_stream, new_key) = (streams.insert(append.stream), keys.insert(append.key.as_str()));
-            let fits = taken < most && new_stream && new_key && !under_way.contains(&append.stream);
+            let key = self.hashes.hash_one(&append.key);
+            let (new_stream, new_key) = (claimed.streams.insert(append.stream), claimed.keys.insert(key));
+            let free = !under_way.streams.contains(&append.stream) && !under_way.keys.contains(&key);
+            let fits = taken < most && new_stream && new_key && free;
             taken += usize::from(fits);
             fits
         });
@@ -78,5 +111,14 @@ impl Queue {
         let mut batch: Vec<Pending> = self.received.extract_if(.., |_| fits.next().unwrap_or(false)).collect();
         batch.sort_unstable_by_key(|pending| (pending.append.stream.id, pending.append.stream.category.as_str()));
         batch
+    }
+
+    /// What a batch is about.
+    pub(super) fn claims(&self, batch: &[Pending]) -> Claims {
+        let appends = || batch.iter().map(|pending| &pending.append);
+        Claims {
+            streams: appends().map(|append| append.stream).collect(),
+            keys: appends().map(|append| self.hashes.hash_one(&append.key)).collect(),
+        }
     }
 }

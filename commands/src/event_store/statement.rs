@@ -103,6 +103,17 @@ pub(super) fn is_unexpected(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| unexpected.contains(&code.as_ref()))
 }
 
+/// Whether what is not as expected is the place in the log: another process has it, or the one before came to nothing.
+pub(super) fn is_taken(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    match error.code().as_deref() {
+        Some(OTHER_PARTITION | NO_TABLE | OUT_OF_PLACE | LOCK_NOT_AVAILABLE) => true,
+        // Of a partition of `events`: its primary key.
+        Some(UNIQUE_VIOLATION) => error.constraint().is_some_and(|name| name.ends_with("_position")),
+        _ => false,
+    }
+}
+
 /// Appends of which each names the version that it expects: everything but the position is known beforehand.
 pub(super) struct Requests {
     expected: Vec<Version>,

@@ -18,9 +18,9 @@ use tokio_util::task::TaskTracker;
 use super::committed::Told;
 use super::log::Log;
 use super::outcome::{self, Failure};
-use super::queue::{Pending, Queue, Streams};
+use super::queue::{Claims, Pending, Queue};
 use super::statement::Verdict;
-use super::{Append, AppendError, Appended, Expected, KeyRecord};
+use super::{Append, AppendError, Appended, BATCH_APPENDS_MAX, Expected, KeyRecord};
 
 /// How long an append whose outcome is not known is looked up and tried again.
 pub(super) const RESOLVE_WITHIN: Duration = Duration::from_secs(20);
@@ -40,8 +40,8 @@ pub(super) struct Writer<L: Log> {
     placed_min: usize,
     /// Batches that were given a place.
     under_way: JoinSet<Carried<L::Line>>,
-    /// Their streams.
-    streams: Streams,
+    /// What they are about.
+    claims: Claims,
     /// How many there were.
     number: u64,
     /// Size of the last batch, or half of what this was before: a small one between large ones holds nobody up.
@@ -57,7 +57,7 @@ pub(super) struct Writer<L: Log> {
 struct Carried<Line> {
     number: u64,
     line: Option<Line>,
-    streams: Streams,
+    claims: Claims,
     /// None: it is committed.
     failed: Option<(Failure, Vec<Pending>)>,
 }
@@ -71,7 +71,7 @@ impl<L: Log> Writer<L> {
             told: Arc::new(told),
             placed_min,
             under_way: JoinSet::new(),
-            streams: Streams::default(),
+            claims: Claims::default(),
             number: 0,
             recent: 0,
             last: None,
@@ -101,7 +101,7 @@ impl<L: Log> Writer<L> {
                 }
             }
             let share = self.share();
-            let batch = self.queue.take(share, &self.streams);
+            let batch = self.queue.take(share, &self.claims);
             if let Some(batch) = self.begin(batch).await {
                 self.settle().await;
                 // Empty when all of it was to come after what has just been committed.
@@ -115,11 +115,13 @@ impl<L: Log> Writer<L> {
         self.answering.wait().await;
     }
 
-    /// How many of those that wait go into the next batch: they and those under way are dealt out to as many batches as may be under
-    /// way. If each batch took all that wait, most writers would end up in one, and the database, the writer and they would wait
-    /// for each other in turns.
+    /// How many of those that wait may go into the next batch. Where they are enough for several, they and those under way are dealt out
+    /// to as many as may be under way: if each batch took all that wait, most writers would end up in one, and the database, this
+    /// writer and they would wait for each other in turns.
     fn share(&mut self) -> usize {
-        (self.queue.waiting() + self.streams.len()).div_ceil(UNDER_WAY_MAX).max(self.placed_min)
+        let all = self.queue.receive() + self.claims.len();
+        let several = all >= self.placed_min.saturating_mul(UNDER_WAY_MAX) && self.log.gives_places();
+        if several { all.div_ceil(UNDER_WAY_MAX) } else { BATCH_APPENDS_MAX }
     }
 
     /// Writes a batch while others are under way. It is given back where it is to be appended by itself.
@@ -131,8 +133,8 @@ impl<L: Log> Writer<L> {
         let Some(line) = self.log.place(&batch).await else {
             return Some(batch);
         };
-        let streams: Streams = batch.iter().map(|pending| pending.append.stream).collect();
-        self.streams.extend(&streams);
+        let claims = self.queue.claims(&batch);
+        self.claims.add(&claims);
         self.number += 1;
         let (number, (committed, last)) = (self.number, oneshot::channel());
         let before = self.last.replace(last);
@@ -147,7 +149,7 @@ impl<L: Log> Writer<L> {
                 }
                 Err((failure, line, batch)) => (line, Some((failure, batch))),
             };
-            Carried { number, line, streams, failed }
+            Carried { number, line, claims, failed }
         });
         None
     }
@@ -162,8 +164,10 @@ impl<L: Log> Writer<L> {
         while let Some(ended) = self.under_way.join_next().await {
             failed.extend(self.take_in(ended));
         }
-        self.log.lost_place();
         failed.sort_unstable_by_key(|(number, ..)| *number);
+        // Those after the first came to nothing because it did.
+        let certain = matches!(failed.first(), Some((_, Failure::NotAsExpected, _)));
+        self.log.lost_place(certain);
         let deadline = Instant::now() + RESOLVE_WITHIN;
         for (_, failure, batch) in failed {
             self.append_until(deadline, Some(failure), false, batch).await;
@@ -172,8 +176,8 @@ impl<L: Log> Writer<L> {
 
     fn take_in(&mut self, ended: Result<Carried<L::Line>, JoinError>) -> Option<(u64, Failure, Vec<Pending>)> {
         let failed = match ended {
-            Ok(Carried { number, line, streams, failed }) => {
-                self.streams.retain(|stream| !streams.contains(stream));
+            Ok(Carried { number, line, claims, failed }) => {
+                self.claims.remove(&claims);
                 line.into_iter().for_each(|line| self.log.take_back(line));
                 failed.map(|(failure, batch)| (number, failure, batch))
             }
@@ -182,7 +186,7 @@ impl<L: Log> Writer<L> {
         };
         if self.under_way.is_empty() {
             self.last = None;
-            self.streams.clear();
+            self.claims = Claims::default();
         }
         failed
     }
@@ -215,8 +219,8 @@ impl<L: Log> Writer<L> {
                 },
             };
             match failure {
-                Failure::OutOfPlace if batch.is_empty() => return,
-                Failure::OutOfPlace => continue,
+                Failure::OutOfPlace | Failure::NotAsExpected if batch.is_empty() => return,
+                Failure::OutOfPlace | Failure::NotAsExpected => continue,
                 // One of the batch is at fault and took the others down with it: each on its own finds out which.
                 Failure::Refused(error) if batch.len() > 1 => {
                     tracing::warn!(appends = batch.len(), %error, "a batch was refused; appending one by one");

@@ -19,13 +19,14 @@ impl Handed {
         Self { committed, waiting: VecDeque::new() }
     }
 
-    /// The events that follow a position, at most `limit`. Empty: the next one is not here, if there is one.
+    /// The events that follow a position, at most `limit`. Those after them may be in the table alone, and so may the next one where
+    /// there are none.
     pub(super) fn after(&mut self, position: Position, limit: usize) -> Vec<Arc<Recorded>> {
         let (mut next, mut events) = (position + 1, Vec::new());
         while events.len() < limit
             && let Some(event) = self.front()
         {
-            // What comes before was read; what comes later has another process's appends before it.
+            // What comes before was read; what comes later has something before it that is not here.
             if event.position > next {
                 break;
             }

@@ -40,7 +40,7 @@ pub(super) struct Bounds {
 /// How far sending got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
-    /// Up to where the log ended.
+    /// All that was read, or was handed over: there may be more of other processes, of which there is word then.
     All,
     /// As much as is read at once.
     Page,

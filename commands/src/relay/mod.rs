@@ -1,9 +1,9 @@
 //! The relay: carries the log to Kafka, in commit order, keyed by call or agent.
 //!
-//! One process leads at a time, by a lease with an epoch; others stand by. The leader reads `position > checkpoint`, keeps
-//! many records in flight through an idempotent producer, and stores as checkpoint the highest position up to which
-//! everything is acknowledged. A crash sends one window of records again; consumers drop them by position. There are no
-//! Kafka transactions and no writes to Kafka from a request.
+//! One process leads at a time, by a lease with an epoch; others stand by. The leader reads `position > checkpoint`, or is
+//! handed what its own process has just committed, keeps many records in flight through an idempotent producer, and stores as
+//! checkpoint the highest position up to which everything is acknowledged. A crash sends one window of records again; consumers
+//! drop them by position. There are no Kafka transactions and no writes to Kafka from a request.
 
 mod candidate;
 mod checkpoint;

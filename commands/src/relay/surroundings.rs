@@ -171,19 +171,27 @@ impl Future for Delivered {
 pub(super) struct Notified {
     listener: PgListener,
     head: Option<watch::Receiver<Position>>,
+    /// The highest position that was named, and where the leader was when it was last woken by it: what it is handed then may not be
+    /// all there is.
+    heard: Position,
+    woken_at: Option<Position>,
 }
 
 impl Notified {
     pub(super) async fn listen(pool: &PgPool, head: Option<watch::Receiver<Position>>) -> Result<Self, RelayError> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(EVENTS_CHANNEL).await?;
-        Ok(Self { listener, head })
+        Ok(Self { listener, head, heard: 0, woken_at: None })
     }
 }
 
 impl Wake for Notified {
     async fn woken(&mut self, after: Position) -> Result<(), RelayError> {
-        let Self { listener, head } = self;
+        if self.heard > after && self.woken_at != Some(after) {
+            self.woken_at = Some(after);
+            return Ok(());
+        }
+        let Self { listener, head, heard, .. } = self;
         let moved = async {
             if let Some(moves) = head {
                 if moves.wait_for(|head| *head > after).await.is_ok() {
@@ -197,8 +205,11 @@ impl Wake for Notified {
             loop {
                 // A listener that lost its connection makes a new one; what it missed is found by the poll.
                 let notification = listener.recv().await?;
-                // One's own appends are known before they are notified. What names no position asks for a look.
-                if notification.payload().parse::<Position>().map_or(true, |position| position > after) {
+                // What names no position asks for a look.
+                let Ok(position) = notification.payload().parse::<Position>() else { return Ok(()) };
+                *heard = position.max(*heard);
+                // One's own appends are known before they are notified.
+                if position > after {
                     return Ok(());
                 }
             }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{Category, Event, Recorded};
+use domain::{Category, Event, Fact, Recorded};
 use serde_json::Value;
 
 /// Fields that are written always, yet may be absent from what is read; and what they are read as then.

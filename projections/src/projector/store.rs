@@ -8,7 +8,6 @@ use super::Stop;
 use super::surroundings::Place;
 use crate::changes::CHANGES_KEPT_POSITIONS;
 use crate::fold::{self, Batch, Failure, PARKED_KEYS_MAX};
-use crate::held::Named;
 use crate::read_model::{Change, ReadModel};
 
 /// Most changed keys that go with the end of their transaction.
@@ -25,11 +24,8 @@ const MOVE: &str = "UPDATE public.projections SET position = $5, updated_at = no
 /// successor.
 const CHANGED: &str = "INSERT INTO public.change_sets AS c (projection, position, keys) VALUES ($1, $2, $3)
                        ON CONFLICT ON CONSTRAINT change_sets_key DO UPDATE SET keys = c.keys || EXCLUDED.keys";
-/// What a transaction begins and ends with, for a connection to keep: see [`transact`].
-pub(super) const NAMED: &[Named] = &[
-    Named { name: "voice_move", types: "(text, integer, bigint, bigint, bigint)", text: MOVE },
-    Named { name: "voice_changed", types: "(text, bigint, uuid[])", text: CHANGED },
-];
+/// SQLSTATE of a statement that the connection has not prepared.
+const NO_STATEMENT: &str = "26000";
 
 /// Reads the checkpoint and what is parked.
 pub(super) async fn load(pool: &PgPool, model: &dyn ReadModel) -> Result<Place, Stop> {
@@ -77,7 +73,7 @@ pub(super) async fn transact(
         "BEGIN; SET LOCAL search_path TO read, public;
          EXECUTE voice_move({name}, {version}, {generation}, {position}, {upto})"
     );
-    if run(connection, begin).await.map_err(Failure::Machinery)? != 1 {
+    if begun(connection, begin).await.map_err(Failure::Machinery)? != 1 {
         run(connection, "ROLLBACK".to_owned()).await.map_err(Failure::Machinery)?;
         return Ok(None);
     }
@@ -91,6 +87,22 @@ pub(super) async fn transact(
     };
     run(connection, format!("{told}COMMIT")).await.map_err(fold::failure)?;
     Ok(Some(changes))
+}
+
+/// As [`run`]. Statements that are sent with others in one message take no parameters, so the server would plan them each time; those
+/// of a transaction it keeps by name for as long as the connection lives, and is told of them when it does not know them yet.
+async fn begun(connection: &mut PgConnection, begin: String) -> Result<u64, sqlx::Error> {
+    match run(connection, begin.clone()).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_STATEMENT) => {
+            let prepare = format!(
+                "ROLLBACK; PREPARE voice_changed (text, bigint, uuid[]) AS {CHANGED};
+                 PREPARE voice_move (text, integer, bigint, bigint, bigint) AS {MOVE}"
+            );
+            run(connection, prepare).await?;
+            run(connection, begin).await
+        }
+        begun => begun,
+    }
 }
 
 /// Runs statements that take no parameters; how many rows they changed.

@@ -81,7 +81,7 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn new(pool: PgPool, model: Arc<dyn ReadModel>, rebuilds: Arc<Semaphore>) -> Self {
-        Self { held: Held::with(pool, store::NAMED), model, rebuilds }
+        Self { held: Held::new(pool), model, rebuilds }
     }
 }
 

@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test ends where its world is not as expected")]
 
-    use domain::Category;
+    use domain::{Category, Fact};
 
     use super::*;
 

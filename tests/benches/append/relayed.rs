@@ -18,7 +18,7 @@ const RATE: u32 = 1_000;
 /// Seconds before the first one that counts: topic and producer are made meanwhile, and the broker compiles what it runs often.
 const WARM_UP_S: usize = 30;
 
-/// Relays to the broker at `KAFKA_BROKERS`.
+/// Relays to the broker at `KAFKA_BROKERS`; no rows where none is named.
 pub async fn rows(extent: Extent) -> Vec<Row> {
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
         eprintln!("no KAFKA_BROKERS: what it takes to Kafka is not measured");

@@ -1,6 +1,6 @@
 //! What it costs to push one dashboard to many, against a raw WebSocket broadcast of the same bytes, in one run.
 //!
-//! `DATABASE_URL=... cargo bench -p tests --bench fanout` prints a Markdown table. Server, broadcast and clients are
+//! `.dev/bench --bench fanout` prints a Markdown table. Server, broadcast and clients are
 //! processes of their own, so that clients cost the same in both. Figures differ from machine to machine; ratios are what
 //! counts. `-- --quick` is a smoke run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]

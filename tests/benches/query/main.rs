@@ -1,6 +1,6 @@
 //! What a query costs, against a handler written by hand for it that answers the same bytes, in the same run.
 //!
-//! `DATABASE_URL=... cargo bench -p tests --bench query` prints a Markdown table; `-- --quick` only shows that it works.
+//! `.dev/bench --bench query` prints a Markdown table; `-- --quick` only shows that it works.
 //! Figures differ from machine to machine; ratios are what counts.
 //!
 //! `-- --only=ours` or `-- --only=by-hand` prints its process id, waits for a line on standard input, asks that side alone and

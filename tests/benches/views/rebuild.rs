@@ -23,7 +23,7 @@ const MODELS: [&str; 3] = ["calls", "transcripts", "dashboard"];
 const LOOK: Duration = Duration::from_millis(20);
 
 pub async fn measure(extent: Extent) -> Vec<Row> {
-    let events: Position = extent.pick(1_000_000, 40_000);
+    let events: Position = extent.pick(2_000_000, 40_000);
     let database = TestDatabase::new().await;
     log::conversations(&database.pool, events).await;
     let models: Vec<Arc<dyn ReadModel>> =
@@ -38,7 +38,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     drop(ready.await.expect("projectors"));
 
     let (mut ours, mut best, mut looks, mut phases) = (Vec::new(), Vec::new(), 0, Vec::new());
-    let runs = extent.runs().min(3);
+    let runs = extent.runs();
     for run in 0..=runs {
         let copied = copy_out(&database.pool, events).await;
         let (rebuilt, looked) = rebuilt(&database.pool, &models, events, &mut phases).await;

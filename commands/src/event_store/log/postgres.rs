@@ -15,9 +15,9 @@ use crate::event_store::KeyRecord;
 use crate::event_store::heads::Heads;
 use crate::event_store::outcome::{self, Failure};
 use crate::event_store::queue::Pending;
-use crate::event_store::statement::{self, Requests, Texts, Verdict, is_unexpected};
+use crate::event_store::statement::{self, Requests, Texts, Verdict, is_taken, is_unexpected};
 
-/// For so long nothing is written for a place after one was lost: another process appends as well, and would take the next one.
+/// For so long nothing is written for a place after one was another's: another process appends as well, and would take the next one.
 const UNCERTAIN_FOR: Duration = Duration::from_millis(500);
 
 /// Its connections belong to the runtime that the writer is on, and so not to the pool, which belongs to the others.
@@ -142,13 +142,13 @@ impl Log for Postgres {
             }
             Err(Failure::Refused(_) | Failure::PartitionMissing(_)) => self.idle.push(line),
             // Its state is unknown.
-            Err(Failure::Retry(_) | Failure::Unknown(_) | Failure::OutOfPlace) => {}
+            Err(Failure::Retry(_) | Failure::Unknown(_) | Failure::NotAsExpected | Failure::OutOfPlace) => {}
         }
         appended
     }
 
     async fn place(&mut self, batch: &[Pending]) -> Option<Line> {
-        if Instant::now() < self.certain_from || !self.turn_to_partition(self.planned, batch) {
+        if !self.gives_places() || !self.turn_to_partition(self.planned, batch) {
             return None;
         }
         let mut line = self.line().await.ok()?;
@@ -173,9 +173,13 @@ impl Log for Postgres {
                 line.note(batch, &verdicts);
                 Ok((verdicts, line))
             }
-            Err(error) if is_unexpected(&error) => {
-                tracing::debug!(%error, "not all as expected, or another place");
+            Err(error) if is_taken(&error) => {
+                tracing::debug!(%error, "the log ends elsewhere");
                 Err((Failure::OutOfPlace, Some(line)))
+            }
+            Err(error) if is_unexpected(&error) => {
+                tracing::debug!(%error, "not all as expected");
+                Err((Failure::NotAsExpected, Some(line)))
             }
             Err(error) => Err(match Failure::of(error) {
                 failure @ (Failure::Refused(_) | Failure::PartitionMissing(_)) => (failure, Some(line)),
@@ -194,9 +198,15 @@ impl Log for Postgres {
         self.idle.push(line);
     }
 
-    fn lost_place(&mut self) {
+    fn gives_places(&self) -> bool {
+        Instant::now() >= self.certain_from
+    }
+
+    fn lost_place(&mut self, certain: bool) {
         self.planned = self.end;
-        self.certain_from = Instant::now() + UNCERTAIN_FOR;
+        if !certain {
+            self.certain_from = Instant::now() + UNCERTAIN_FOR;
+        }
     }
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {

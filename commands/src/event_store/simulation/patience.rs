@@ -46,7 +46,11 @@ impl Log for Away {
 
     fn take_back(&mut self, (): ()) {}
 
-    fn lost_place(&mut self) {}
+    fn gives_places(&self) -> bool {
+        true
+    }
+
+    fn lost_place(&mut self, _: bool) {}
 
     async fn find_keys(&self, _keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Err(broken())
@@ -77,7 +81,11 @@ impl Log for Broken {
 
     fn take_back(&mut self, (): ()) {}
 
-    fn lost_place(&mut self) {}
+    fn gives_places(&self) -> bool {
+        true
+    }
+
+    fn lost_place(&mut self, _: bool) {}
 
     async fn find_keys(&self, keys: &[&str]) -> Result<Vec<KeyRecord>, sqlx::Error> {
         Ok(keys.iter().map(|key| KeyRecord { key: (*key).to_owned(), ..self.0.clone() }).collect())

@@ -129,7 +129,7 @@ impl Store {
                 end += Position::try_from(sent.events).unwrap_or(Position::MAX);
                 Ok(Verdict::Appended { version, position: end, recorded_at })
             }
-            Verdict::Conflict { .. } | Verdict::AlreadyApplied { .. } => Err(Failure::OutOfPlace),
+            Verdict::Conflict { .. } | Verdict::AlreadyApplied { .. } => Err(Failure::NotAsExpected),
         });
         verdicts.collect()
     }
@@ -139,6 +139,10 @@ impl Store {
             || Position::try_from(self.state().events.len()).unwrap_or(Position::MAX) == after;
         if !free {
             return Err(Failure::OutOfPlace);
+        }
+        // What others have committed since it was written, the unique indexes have refused.
+        if !self.state().takes(written) {
+            return Err(Failure::NotAsExpected);
         }
         self.commit(written);
         Ok(())
@@ -177,6 +181,18 @@ impl State {
             Verdict::Appended { version: head + events, position, recorded_at: None }
         };
         batch.iter().map(verdict).collect()
+    }
+
+    /// Whether no key, and no version of a stream, is there already.
+    fn takes(&self, written: &[(Sent, Verdict)]) -> bool {
+        written.iter().all(|(sent, verdict)| match *verdict {
+            Verdict::Appended { version, .. } => {
+                let head = self.heads.get(&sent.stream).copied().unwrap_or(0);
+                let events = Version::try_from(sent.events).unwrap_or(Version::MAX);
+                head + events == version && !self.keys.contains_key(&sent.key)
+            }
+            Verdict::Conflict { .. } | Verdict::AlreadyApplied { .. } => true,
+        })
     }
 
     fn apply(&mut self, written: &[(Sent, Verdict)]) {
@@ -303,7 +319,11 @@ impl Log for Store {
         self.end = self.end.max(line.end);
     }
 
-    fn lost_place(&mut self) {
+    fn gives_places(&self) -> bool {
+        true
+    }
+
+    fn lost_place(&mut self, _: bool) {
         self.planned = self.end;
     }
 

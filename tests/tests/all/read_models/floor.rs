@@ -8,8 +8,8 @@ use domain::call::{self, AgentFacts, Call, Channel, Destination, Direction, EndR
 use domain::sentiment::Sentiment;
 use domain::transcript::Transcript;
 use domain::{
-    Actor, Aggregate, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, Recorded, ShortText, SpokenText,
-    StreamName,
+    Actor, Aggregate, Fact, Label, LongText, PersonName, Personal, PhoneNumber, QueueName, Recorded, ShortText,
+    SpokenText, StreamName,
 };
 use projections::Decoded;
 use serde_json::value::RawValue;
