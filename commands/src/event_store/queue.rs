@@ -122,3 +122,52 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{Category, Version};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::event_store::Expected;
+
+    /// Appends, each by its key and the number of its stream.
+    fn queue(of: &[(&str, u128)]) -> Queue {
+        let (sender, waiting) = mpsc::channel(of.len());
+        for (key, stream) in of {
+            let stream = StreamName { category: Category::Call, id: Uuid::from_u128(*stream) };
+            let expected = Expected::Exact(Version::default());
+            let append = Append { key: (*key).to_owned(), stream, expected, events: Vec::new() };
+            assert!(sender.try_send(Pending { append, reply: oneshot::channel().0 }).is_ok());
+        }
+        let mut queue = Queue::new(waiting);
+        assert_eq!(queue.receive(), of.len());
+        queue
+    }
+
+    fn keys(batch: &[Pending]) -> Vec<&str> {
+        batch.iter().map(|pending| pending.append.key.as_str()).collect()
+    }
+
+    #[test]
+    fn those_that_came_first_go_first_and_by_stream() {
+        let mut queue = queue(&[("a", 5), ("b", 1), ("c", 3), ("d", 2)]);
+        let nothing = Claims::default();
+        assert_eq!(keys(&queue.take(3, &nothing)), ["b", "c", "a"]);
+        assert_eq!(keys(&queue.take(3, &nothing)), ["d"]);
+    }
+
+    #[test]
+    fn what_is_about_the_same_comes_after_it_and_in_its_order() {
+        let mut queue = queue(&[("a", 1), ("b", 1), ("a", 2), ("c", 2), ("d", 1), ("e", 3)]);
+        let first = queue.take(10, &Claims::default());
+        assert_eq!(keys(&first), ["a", "e"]);
+        // "a" is a key under way, on another stream; stream 2 waits for it, and stream 1 is under way.
+        let mut under_way = queue.claims(&first);
+        assert!(queue.take(10, &under_way).is_empty());
+        under_way.remove(&queue.claims(&first));
+        assert_eq!(under_way.len(), 0);
+        assert_eq!(keys(&queue.take(10, &under_way)), ["b", "a"]);
+        assert_eq!(keys(&queue.take(10, &under_way)), ["d", "c"]);
+    }
+}

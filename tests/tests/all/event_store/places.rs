@@ -77,6 +77,29 @@ async fn two_processes_want_the_same_places() {
     assert_eq!(assert_dense(&database).await, 2 * 150 * ROUNDS);
 }
 
+/// A key is given for two streams at once, in batches that are written at the same time: one of the two has it.
+#[tokio::test]
+async fn a_key_that_is_under_way_for_another_stream_is_applied_once() {
+    const KEYS: usize = 150;
+    let database = TestDatabase::new().await;
+    let store = store(&database).await;
+    for round in 0..10 {
+        let twice = (0..2 * KEYS).map(|n| {
+            let (store, key) = (store.clone(), format!("{round} {}", n % KEYS));
+            tokio::spawn(async move { store.append(append(&key, stream(), Expected::Exact(0), 1)).await.unwrap() })
+        });
+        let given = futures_util::future::join_all(twice).await;
+        let given: Vec<_> = given.into_iter().map(Result::unwrap).collect();
+        for (first, second) in given.iter().zip(&given[KEYS..]) {
+            assert_eq!(first.position, second.position);
+            assert!(first.already_applied != second.already_applied, "{first:?} {second:?}");
+        }
+    }
+    assert_eq!(assert_dense(&database).await, 10 * KEYS as i64);
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(sqlx::query_scalar::<_, i64>(deadlocks).fetch_one(&database.pool).await.unwrap(), 0);
+}
+
 /// Two batches are sent over two connections, and the server may begin with the second one.
 #[tokio::test]
 async fn a_place_waits_for_one_before_it_that_has_not_begun() {
