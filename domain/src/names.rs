@@ -68,23 +68,19 @@ pub(crate) fn checked(what: &'static str, text: &str, length_max: usize, lines: 
     if text.is_empty() {
         return Err(InvalidText::Empty { what });
     }
-    let text = match lines {
-        Lines::One => text.to_owned(),
-        Lines::Many if text.contains('\r') => text.replace("\r\n", "\n"),
-        Lines::Many => text.to_owned(),
-    };
+    let breaks = lines == Lines::Many && text.contains('\r');
+    let text = if breaks { text.replace("\r\n", "\n") } else { text.to_owned() };
     if holds_control(&text, lines) { Err(InvalidText::Control { what }) } else { Ok(text) }
 }
 
 fn holds_control(text: &str, lines: Lines) -> bool {
     let many = lines == Lines::Many;
+    let is_one = |c: char| c.is_control() & !(many & matches!(c, '\n' | '\t'));
     if text.is_ascii() {
         // To the end, whatever is found: many bytes at a time that way, and this is done for every text of a command.
-        return text
-            .bytes()
-            .fold(false, |found, b| found | (b.is_ascii_control() & !(many & (b == b'\n' || b == b'\t'))));
+        return text.bytes().fold(false, |found, byte| found | is_one(char::from(byte)));
     }
-    text.chars().any(|c| c.is_control() && !(many && matches!(c, '\n' | '\t')))
+    text.chars().any(is_one)
 }
 
 macro_rules! bounded_text {

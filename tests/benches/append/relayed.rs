@@ -9,9 +9,9 @@ use tests::kafka::{self, Reader};
 use tokio_util::sync::CancellationToken;
 
 use crate::load::{World, append, stream};
-use crate::support::Extent;
 use crate::support::statistics::{median, percentile};
 use crate::support::table::{Row, Target};
+use crate::support::{Extent, brokers};
 
 /// Events a second.
 const RATE: u32 = 1_000;
@@ -20,8 +20,7 @@ const WARM_UP_S: usize = 30;
 
 /// Relays to the broker at `KAFKA_BROKERS`; no rows where none is named.
 pub async fn rows(extent: Extent) -> Vec<Row> {
-    let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        eprintln!("no KAFKA_BROKERS: what it takes to Kafka is not measured");
+    let Some(brokers) = brokers() else {
         return Vec::new();
     };
     let world = World::new().await;

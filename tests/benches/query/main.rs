@@ -3,7 +3,7 @@
 //! `.dev/bench --bench query` prints a Markdown table; `-- --quick` only shows that it works.
 //! Figures differ from machine to machine; ratios are what counts.
 //!
-//! `-- --only=ours` or `-- --only=by-hand` prints its process id, waits for a line on standard input, asks that side alone and
+//! By `cargo bench`, `-- --only=ours` or `-- --only=by-hand` prints its process id, waits for a line on standard input, asks that side alone and
 //! prints how many answers there were: work for a profiler, or for `perf stat -p`, which a busy machine does not distort.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
 #![allow(missing_docs, unreachable_pub, reason = "a benchmark")]

@@ -75,6 +75,16 @@ pub fn wanted(part: &str) -> bool {
     only.is_none_or(|only| only == part)
 }
 
+/// Kafka's bootstrap servers; says so where none are named, and what is to be measured with them is left out.
+#[allow(clippy::print_stderr, reason = "a benchmark")]
+pub fn brokers() -> Option<String> {
+    let brokers = std::env::var("KAFKA_BROKERS").ok();
+    if brokers.is_none() {
+        eprintln!("no KAFKA_BROKERS: nothing is measured by way of Kafka");
+    }
+    brokers
+}
+
 /// Microseconds on a clock that all processes of this machine share.
 ///
 /// # Panics

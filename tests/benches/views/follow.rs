@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::log::segment;
-use crate::support::Extent;
 use crate::support::event::segment_added;
 use crate::support::statistics::{float, median};
 use crate::support::table::{Row, Target};
+use crate::support::{Extent, brokers};
 
 const WRITERS: usize = 256;
 const STREAMS: usize = 10_000;
@@ -33,7 +33,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let [settles, lasts] = [extent.pick(30, 1), extent.pick(10, 1)].map(Duration::from_secs);
     let fastest = fastest(settles, lasts).await;
     let mut rows = vec![follow("table feed", None, fastest, extent).await];
-    if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
+    if let Some(brokers) = brokers() {
         rows.push(follow("Kafka feed", Some(brokers), fastest, extent).await);
     }
     rows

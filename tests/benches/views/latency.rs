@@ -14,10 +14,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_a
 use uuid::Uuid;
 
 use crate::log::segment;
-use crate::support::Extent;
 use crate::support::event::segment_added;
 use crate::support::statistics::{median, percentile, ratio};
 use crate::support::table::{Row, Target};
+use crate::support::{Extent, brokers};
 
 const WATCH: &str =
     "subscription ($callId: UUID!) { transcript(callId: $callId) { cursor segment { sequence text } } }";
@@ -26,7 +26,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let database = TestDatabase::new().await;
     let server = TestServer::start(&database).await;
     let mut rows = vec![against_raw("table feed", 4.0, &database, server, extent).await];
-    if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
+    if let Some(brokers) = brokers() {
         let database = TestDatabase::new().await;
         let server = TestServer::start_on_kafka(&database, brokers).await;
         rows.push(against_raw("Kafka feed", 8.0, &database, server, extent).await);
