@@ -19,12 +19,11 @@ mod support;
 
 use std::time::Duration;
 
-use growth::Filled;
 use load::{STREAMS, WRITERS, Way, World};
 use raw::{ROWS, Raw};
 use support::statistics::{median, percentile, ratio};
 use support::table::{Row, Target, print};
-use support::{Extent, wanted};
+use support::{Extent, part};
 
 fn main() {
     support::run(measure);
@@ -32,24 +31,12 @@ fn main() {
 
 async fn measure(extent: Extent) {
     let mut rows = Vec::new();
-    if wanted("many") {
-        rows.extend(many(extent).await);
-    }
-    if wanted("lone") {
-        rows.extend(lone(extent).await);
-    }
-    if wanted("growth") {
-        rows.extend(growing(extent).await);
-    }
-    if wanted("aggregate") {
-        rows.extend(aggregate::rows(extent).await);
-    }
-    if wanted("relayed") {
-        rows.extend(relayed::rows(extent).await);
-    }
-    if wanted("load") {
-        under_load(extent).await;
-    }
+    part("many", &mut rows, many(extent)).await;
+    part("lone", &mut rows, lone(extent)).await;
+    part("growth", &mut rows, growth::rows(extent)).await;
+    part("aggregate", &mut rows, aggregate::rows(extent)).await;
+    part("relayed", &mut rows, relayed::rows(extent)).await;
+    part("load", &mut rows, under_load(extent)).await;
     print(&rows);
 }
 
@@ -108,40 +95,8 @@ async fn lone(extent: Extent) -> Vec<Row> {
     vec![row("single-event append", &appends), row("single-event command", &executes)]
 }
 
-/// A log of many events, against one of few.
-async fn growing(extent: Extent) -> Vec<Row> {
-    let lasts = Duration::from_millis(extent.pick(2_000, 300));
-    let mut logs = Vec::new();
-    for events in extent.pick([100_000, 1_000_000, 10_000_000], [10_000, 20_000, 40_000]) {
-        logs.push((Filled::new(events).await, Vec::new()));
-    }
-    for run in 0..=extent.runs() {
-        for (log, costs) in &mut logs {
-            let cost = log.costs(lasts).await;
-            if run > 0 {
-                costs.push(cost);
-            }
-        }
-    }
-    let points: Vec<_> = logs.iter().map(|(log, costs)| (log.events as f64, median(costs))).collect();
-    let ((few, small), (many, large)) = (&logs[0], &logs[logs.len() - 1]);
-    let row = Row::new(
-        format!("an append into a log of {} events, {WRITERS} writers; of {} events", many.events, few.events),
-        format!("{:.1} us", median(large)),
-    );
-    let row = row.against(format!("{:.1} us", median(small)), ratio(large, small)).target(Target::AtMost(1.15));
-    for (log, _) in logs {
-        log.world.end().await;
-    }
-    if extent == Extent::Full {
-        let title = format!("Cost of an append, {WRITERS} writers");
-        plot::draw("append-cost.svg", &title, ("events in the log", "microseconds an event"), &[("cost", points)]);
-    }
-    vec![row]
-}
-
-/// How long an append takes at a given load.
-async fn under_load(extent: Extent) {
+/// How long an append takes at a given load: a plot, and no line of the table.
+async fn under_load(extent: Extent) -> Vec<Row> {
     let lasts = Duration::from_millis(extent.pick(4_000, 300));
     let mut world = World::new().await;
     let mut lines = [("p50", Vec::new()), ("p95", Vec::new()), ("p99", Vec::new())];
@@ -160,4 +115,5 @@ async fn under_load(extent: Extent) {
             &lines,
         );
     }
+    Vec::new()
 }

@@ -49,7 +49,7 @@ async fn measure(extent: Extent) {
     let ceiling = ask(by_hand.address, get(by_hand.address, token));
 
     let mut requests = Requests::start();
-    if let Some(only) = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned)) {
+    if let Some(only) = support::only() {
         let side = if only == "by-hand" { &ceiling } else { &ours };
         alone(&mut requests, side).await;
         requests.end().await;

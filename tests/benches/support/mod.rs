@@ -17,8 +17,11 @@ pub mod requests;
 pub mod statistics;
 pub mod table;
 
+use std::time::Instant;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
+use table::Row;
 
 /// As in the program.
 #[global_allocator]
@@ -69,10 +72,20 @@ pub fn run(benchmark: impl AsyncFnOnce(Extent)) {
     }
 }
 
-/// Whether this part is to be measured: all are, unless `--only=NAME` names one.
-pub fn wanted(part: &str) -> bool {
-    let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
-    only.is_none_or(|only| only == part)
+/// Measures one part, unless `--only=NAME` names another, and says on standard error how long that took.
+#[allow(clippy::print_stderr, reason = "a benchmark")]
+pub async fn part(name: &str, rows: &mut Vec<Row>, measuring: impl Future<Output = Vec<Row>>) {
+    if only().is_some_and(|only| only != name) {
+        return;
+    }
+    let began = Instant::now();
+    rows.extend(measuring.await);
+    eprintln!("{name}: {:.0} s", began.elapsed().as_secs_f64());
+}
+
+/// What `--only=` names.
+pub fn only() -> Option<String> {
+    std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned))
 }
 
 /// Kafka's bootstrap servers; says so where none are named, and what is to be measured with them is left out.

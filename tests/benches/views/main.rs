@@ -18,7 +18,7 @@ mod stages;
 mod support;
 
 use support::table::print;
-use support::{Extent, wanted};
+use support::{Extent, part};
 
 fn main() {
     support::run(measure);
@@ -26,23 +26,11 @@ fn main() {
 
 async fn measure(extent: Extent) {
     let mut rows = Vec::new();
-    if wanted("replay") {
-        rows.extend(replay::measure(extent).await);
-    }
-    if wanted("rebuild") {
-        rows.extend(rebuild::measure(extent).await);
-    }
-    if wanted("follow") {
-        rows.extend(follow::measure(extent).await);
-    }
-    if wanted("latency") {
-        rows.extend(latency::measure(extent).await);
-    }
-    if wanted("stages") {
-        rows.extend(stages::measure(extent).await);
-    }
-    if wanted("memory") {
-        rows.extend(memory::measure(extent).await);
-    }
+    part("replay", &mut rows, replay::measure(extent)).await;
+    part("rebuild", &mut rows, rebuild::measure(extent)).await;
+    part("follow", &mut rows, follow::measure(extent)).await;
+    part("latency", &mut rows, latency::measure(extent)).await;
+    part("stages", &mut rows, stages::measure(extent)).await;
+    part("memory", &mut rows, memory::measure(extent)).await;
     print(&rows);
 }
