@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use append::{Append, AppendError, Appended, Expected, KeyRecord, NewEvent};
-pub use committed::COMMITTED_WAITING_MAX;
+pub use committed::{COMMITTED_BATCH_BYTES_MAX, COMMITTED_WAITING_MAX};
 pub(crate) use housekeeping::EVENTS_CHANNEL;
 pub(crate) use read::EventRow;
 

@@ -171,27 +171,42 @@ impl Future for Delivered {
 pub(super) struct Notified {
     listener: PgListener,
     head: Option<watch::Receiver<Position>>,
-    /// The highest position that was named, and where the leader was when it was last woken by it: what it is handed then may not be
-    /// all there is.
-    heard: Position,
+    heard: Heard,
+}
+
+/// The highest position that was named, and where the leader was when it was last woken by it: what it is handed then may not be
+/// all there is.
+#[derive(Debug, Default)]
+struct Heard {
+    position: Position,
     woken_at: Option<Position>,
+}
+
+impl Heard {
+    /// Whether one who got to `after` is to look again: there is more, and it has not looked for that from there yet.
+    fn asks_for_a_look(&mut self, after: Position) -> bool {
+        let looks = self.position > after && self.woken_at != Some(after);
+        if looks {
+            self.woken_at = Some(after);
+        }
+        looks
+    }
 }
 
 impl Notified {
     pub(super) async fn listen(pool: &PgPool, head: Option<watch::Receiver<Position>>) -> Result<Self, RelayError> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(EVENTS_CHANNEL).await?;
-        Ok(Self { listener, head, heard: 0, woken_at: None })
+        Ok(Self { listener, head, heard: Heard::default() })
     }
 }
 
 impl Wake for Notified {
     async fn woken(&mut self, after: Position) -> Result<(), RelayError> {
-        if self.heard > after && self.woken_at != Some(after) {
-            self.woken_at = Some(after);
+        if self.heard.asks_for_a_look(after) {
             return Ok(());
         }
-        let Self { listener, head, heard, .. } = self;
+        let Self { listener, head, heard } = self;
         let moved = async {
             if let Some(moves) = head {
                 if moves.wait_for(|head| *head > after).await.is_ok() {
@@ -207,7 +222,7 @@ impl Wake for Notified {
                 let notification = listener.recv().await?;
                 // What names no position asks for a look.
                 let Ok(position) = notification.payload().parse::<Position>() else { return Ok(()) };
-                *heard = position.max(*heard);
+                heard.position = position.max(heard.position);
                 // One's own appends are known before they are notified.
                 if position > after {
                     return Ok(());
@@ -218,5 +233,22 @@ impl Wake for Notified {
             notified = notified => notified,
             () = moved => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Heard;
+
+    /// Positions 1 to 3 are another process's, and 4 this one's own: the leader is handed 4 alone, after it was notified of 4.
+    #[test]
+    fn who_has_heard_of_more_than_it_was_handed_looks_again_and_once_from_each_place() {
+        let mut heard = Heard { position: 4, woken_at: None };
+        assert!(heard.asks_for_a_look(0));
+        assert!(!heard.asks_for_a_look(0), "there is nothing yet: whoever is notified next looks");
+        assert!(heard.asks_for_a_look(3));
+        assert!(!heard.asks_for_a_look(4), "there is no more");
+        heard.position = 5;
+        assert!(heard.asks_for_a_look(4));
     }
 }

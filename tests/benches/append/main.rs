@@ -97,7 +97,7 @@ async fn lone(extent: Extent) -> Vec<Row> {
 
 /// How long an append takes at a given load: a plot, and no line of the table.
 async fn under_load(extent: Extent) -> Vec<Row> {
-    let lasts = Duration::from_millis(extent.pick(4_000, 300));
+    let lasts = Duration::from_millis(extent.pick(3_000, 300));
     let mut world = World::new().await;
     let mut lines = [("p50", Vec::new()), ("p95", Vec::new()), ("p99", Vec::new())];
     for per_second in [1_000, 2_000, 4_000, 8_000, 16_000, 24_000, 32_000] {

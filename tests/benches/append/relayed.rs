@@ -16,7 +16,7 @@ use crate::support::{Extent, brokers};
 /// Events a second.
 const RATE: u32 = 1_000;
 /// Seconds before the first one that counts: topic and producer are made meanwhile, and the broker compiles what it runs often.
-const WARM_UP_S: usize = 30;
+const WARM_UP_S: usize = 20;
 
 /// Relays to the broker at `KAFKA_BROKERS`; no rows where none is named.
 pub async fn rows(extent: Extent) -> Vec<Row> {
@@ -30,7 +30,7 @@ pub async fn rows(extent: Extent) -> Vec<Row> {
     let relay = tokio::spawn(relay::run(world.database.pool.clone(), config, Some(world.store.clone()), stop.clone()));
     let a_second = usize::try_from(RATE).unwrap();
     appended_and_seen(&world, &reader, extent.pick(WARM_UP_S, 1) * a_second).await;
-    let count = extent.pick(5, 1) * a_second;
+    let count = extent.pick(4, 1) * a_second;
     let (mut middle, mut late) = (Vec::new(), Vec::new());
     for _ in 0..extent.runs() {
         let times = appended_and_seen(&world, &reader, count).await;

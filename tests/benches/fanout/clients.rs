@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::child::input;
-use crate::now_us;
+use crate::support::now_us;
 
 pub(crate) const DASHBOARD: &str = "subscription { dashboard { cursor dashboard {
     at day waiting oldestEnqueuedAt longestWaitMs inProgress agents { activity agents } offered answered abandoned

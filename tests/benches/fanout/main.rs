@@ -3,16 +3,23 @@
 //! `.dev/bench --bench fanout` prints a Markdown table. Server, broadcast and clients are
 //! processes of their own, so that clients cost the same in both. Figures differ from machine to machine; ratios are what
 //! counts. `-- --quick` is a smoke run.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
 
 mod child;
 mod clients;
 mod servers;
+#[allow(dead_code, reason = "each benchmark uses its part")]
+#[path = "../support/mod.rs"]
+mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use child::Child;
 use serde_json::{Value, json};
+use support::statistics::{median, ratio};
+use support::table::{Row, Target, print};
+use support::{Extent, now_us, part};
 use tests::Client;
 use uuid::Uuid;
 
@@ -28,25 +35,32 @@ struct Size {
 }
 
 const FULL: Size =
-    Size { runs: 5, pushes: 20, sockets: 2_000, idle: [500, 2_500], fast: 1_000, stuck: 1_000, paced: 200 };
+    Size { runs: 5, pushes: 20, sockets: 2_000, idle: [500, 2_500], fast: 1_000, stuck: 1_000, paced: 120 };
 const QUICK: Size = Size { runs: 1, pushes: 5, sockets: 100, idle: [50, 150], fast: 50, stuck: 50, paced: 40 };
 /// Time between two paced changes.
 const PACE: Duration = Duration::from_millis(50);
 /// Changes after which a client that reads nothing takes nothing more: its buffers and the kernel's are full.
 const UNTIL_STUCK: usize = 1_500;
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 20_000, 20_000).unwrap();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve"] => servers::voice().await,
-        ["broadcast", frame] => servers::broadcast(frame.to_owned()).await,
+        ["serve"] => support::block_on(servers::voice()),
+        ["broadcast", frame] => support::block_on(servers::broadcast(frame.to_owned())),
         ["watch", kind, address, token, sockets] => {
-            clients::watch(kind, address.parse().unwrap(), token, sockets.parse().unwrap()).await;
+            support::block_on(clients::watch(kind, address.parse().unwrap(), token, sockets.parse().unwrap()));
         }
-        _ => compare(if arguments.iter().any(|a| a == "--quick") { QUICK } else { FULL }).await,
+        _ => support::run(measure),
     }
+}
+
+async fn measure(extent: Extent) {
+    let size = extent.pick(FULL, QUICK);
+    let mut rows = Vec::new();
+    part("deliveries", &mut rows, deliveries(&size)).await;
+    part("idle", &mut rows, idle(&size)).await;
+    part("stuck", &mut rows, stuck_readers(&size)).await;
+    print(&rows);
 }
 
 /// The system under measurement, and somebody who changes its dashboard.
@@ -97,29 +111,13 @@ impl World {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn now_us() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
-}
-
 /// Messages a second between the first and the last reception of a push, and the server's CPU time for each, microseconds.
 struct Delivery {
     rate: Vec<f64>,
     cpu_us: Vec<f64>,
 }
 
-async fn compare(size: Size) {
-    println!("| what | ours | ceiling | ratio | target |\n|---|---|---|---|---|");
-    deliveries(&size).await;
-    memory(&size).await;
-    stuck_readers(&size).await;
-}
-
-async fn deliveries(size: &Size) {
+async fn deliveries(size: &Size) -> Vec<Row> {
     let mut world = World::new().await;
     let frame = world.frame().await;
     let mut raw = Child::start(&["broadcast", &frame]);
@@ -154,25 +152,23 @@ async fn deliveries(size: &Size) {
         // The first run warms up.
         if run > 0 {
             let messages = (size.pushes * size.sockets) as f64;
-            ours.rate.push(median(ours_rate));
-            ceiling.rate.push(median(raw_rate));
+            ours.rate.push(median(&ours_rate));
+            ceiling.rate.push(median(&raw_rate));
             ours.cpu_us.push(ours_cpu / messages);
             ceiling.cpu_us.push(raw_cpu / messages);
         }
     }
-    let (rate, raw_rate) = (median(ours.rate), median(ceiling.rate));
-    println!(
-        "| one dashboard to {sockets} sockets, messages a second from first to last reception, against a raw WebSocket \
-         broadcast of the same {} bytes | {rate:.0} | {raw_rate:.0} | {:.2} | at least 0.8 |",
-        frame.len(),
-        rate / raw_rate
+    let what = format!(
+        "one dashboard to {sockets} sockets, messages a second from first to last reception; a raw WebSocket broadcast \
+         of the same {} bytes",
+        frame.len()
     );
-    let (cpu, raw_cpu) = (median(ours.cpu_us), median(ceiling.cpu_us));
-    println!(
-        "| CPU time of the server for each message, microseconds; ours with command, projection and resolution \
-         | {cpu:.1} | {raw_cpu:.1} | {:.2} | - |",
-        cpu / raw_cpu
-    );
+    let words = |rates: &[f64]| format!("{:.0}/s", median(rates));
+    let rate = Row::new(what, words(&ours.rate)).against(words(&ceiling.rate), ratio(&ours.rate, &ceiling.rate));
+    let what = "CPU time of the server for each message; ours with command, projection and resolution";
+    let words = |times: &[f64]| format!("{:.1} us", median(times));
+    let cpu = Row::new(what, words(&ours.cpu_us)).against(words(&ceiling.cpu_us), ratio(&ours.cpu_us, &ceiling.cpu_us));
+    vec![rate.target(Target::AtLeast(0.8)), cpu]
 }
 
 /// Waits until nothing is on its way any more.
@@ -194,7 +190,7 @@ fn rate(line: &str, sockets: usize) -> f64 {
     (sockets - 1) as f64 / took_us.max(1.0) * 1e6
 }
 
-async fn memory(size: &Size) {
+async fn idle(size: &Size) -> Vec<Row> {
     let mut world = World::new().await;
     let mut resident = Vec::new();
     let mut watching = Vec::new();
@@ -212,18 +208,16 @@ async fn memory(size: &Size) {
         resident.push(world.server.resident_kib());
     }
     let each = (resident[1] - resident[0]) / (size.idle[1] - size.idle[0]) as f64;
-    println!(
-        "| resident memory for each idle subscriber, KiB, from {} to {} | {each:.1} | - | - | at most 12 |",
-        size.idle[0], size.idle[1]
-    );
+    let what = format!("resident memory for each idle subscriber, from {} to {}", size.idle[0], size.idle[1]);
+    vec![Row::new(what, format!("{each:.1} KiB")).target_of(Target::AtMost(12.0), each)]
 }
 
-async fn stuck_readers(size: &Size) {
+async fn stuck_readers(size: &Size) -> Vec<Row> {
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let mut world = World::new().await;
     let mut fast = world.watchers("ours", size.fast);
     fast.expect("ready").await;
-    for _ in 0..size.runs.min(3) {
+    for _ in 0..size.runs {
         alone.push(paced(&mut world, &mut fast, size).await);
     }
     let mut stuck = world.watchers("stuck", size.stuck);
@@ -233,21 +227,19 @@ async fn stuck_readers(size: &Size) {
         world.change().await;
     }
     settle(&mut fast).await;
-    for _ in 0..size.runs.min(3) {
+    for _ in 0..size.runs {
         beside.push(paced(&mut world, &mut fast, size).await);
     }
-    for (name, pick) in [("p50", 0), ("p99", 1)] {
-        let of = |runs: &[[f64; 2]]| median(runs.iter().map(|run| run[pick]).collect());
+    let row = |name: &str, pick: usize| {
+        let of = |runs: &[[f64; 2]]| median(&runs.iter().map(|run| run[pick]).collect::<Vec<_>>());
         let (alone, beside) = (of(&alone), of(&beside));
-        let target = if pick == 1 { "at most 1.2" } else { "-" };
-        println!(
-            "| command to reception by {} sockets beside {} that read nothing, against without these, {name}, ms \
-             | {beside:.1} | {alone:.1} | {:.2} | {target} |",
-            size.fast,
-            size.stuck,
-            beside / alone
+        let what = format!(
+            "command to reception by {} sockets beside {} that read nothing, {name}; without these",
+            size.fast, size.stuck
         );
-    }
+        Row::new(what, format!("{beside:.1} ms")).against(format!("{alone:.1} ms"), beside / alone)
+    };
+    vec![row("p50", 0), row("p99", 1).target(Target::AtMost(1.2))]
 }
 
 /// Latencies at a fixed pace, from the moment a change was due to its reception: p50 and p99, milliseconds.

@@ -57,19 +57,24 @@ impl Extent {
 /// # Panics
 /// The machine gives no more open files, or no threads.
 pub fn run(benchmark: impl AsyncFnOnce(Extent)) {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit of open files");
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raising the limit of open files");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |name: &str| arguments.iter().any(|argument| argument == name);
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match arguments.first().and_then(|first| first.strip_prefix(helper::PREFIX)) {
-        Some("requests") => runtime.block_on(requests::serve()),
+        Some("requests") => block_on(requests::serve()),
         Some(other) => panic!("no helper {other}"),
-        None if given("--bench") => {
-            runtime.block_on(benchmark(if given("--quick") { Extent::Quick } else { Extent::Full }));
-        }
+        None if given("--bench") => block_on(benchmark(if given("--quick") { Extent::Quick } else { Extent::Full })),
         None => {}
     }
+}
+
+/// Runs with threads for all cores and as many open files as the machine allows.
+///
+/// # Panics
+/// The machine gives no more open files, or no threads.
+pub fn block_on(future: impl Future<Output = ()>) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit of open files");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("raising the limit of open files");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(future);
 }
 
 /// Measures one part, unless `--only=NAME` names another, and says on standard error how long that took.

@@ -36,16 +36,16 @@ const END: [(&str, &str); 3] = [
     ("call.wrap_up_completed", r#"{"leg":1,"agent_id":"0197c2a0-0000-7000-8000-%a","disposition":"resolved"}"#),
 ];
 
-/// Appends segments of transcripts, 20 of each.
-pub async fn segments(pool: &PgPool, count: Position) {
+/// Fills a log with segments of transcripts, 20 of each, up to this position.
+pub async fn segments(pool: &PgPool, upto: Position) {
     let step = "transcript.segment_added".to_owned();
     let steps = usize::try_from(CONVERSATION).expect("a count");
-    fill(pool, count, &vec![step; steps], &vec![SEGMENT.to_owned(); steps], SegmentsFrom(0)).await;
+    fill(pool, upto, &vec![step; steps], &vec![SEGMENT.to_owned(); steps], SegmentsFrom(0)).await;
 }
 
-/// Appends whole conversations, a hundred at a time: a call is initiated, queued, offered and answered, 13 segments are
-/// said, it ends and is wrapped up.
-pub async fn conversations(pool: &PgPool, count: Position) {
+/// Fills a log up to this position with whole conversations, a hundred at a time: a call is initiated, queued, offered and
+/// answered, 13 segments are said, it ends and is wrapped up.
+pub async fn conversations(pool: &PgPool, upto: Position) {
     let said = ("transcript.segment_added", SEGMENT);
     let said = std::iter::repeat_n(said, usize::try_from(SEGMENTS).expect("a count"));
     let (types, payloads): (Vec<String>, Vec<String>) =
@@ -54,40 +54,34 @@ pub async fn conversations(pool: &PgPool, count: Position) {
         Event::decode(name, 1, &payload.replace("%s", "1").replace("%a", "0000000000a1"))
             .expect("a payload that fits its type");
     }
-    fill(pool, count, &types, &payloads, SegmentsFrom(i64::try_from(BEGIN.len()).expect("a count"))).await;
+    fill(pool, upto, &types, &payloads, SegmentsFrom(i64::try_from(BEGIN.len()).expect("a count"))).await;
 }
 
 /// Steps before the first segment.
 struct SegmentsFrom(i64);
 
-async fn fill(
-    pool: &PgPool,
-    count: Position,
-    types: &[String],
-    payloads: &[String],
-    SegmentsFrom(first): SegmentsFrom,
-) {
+async fn fill(pool: &PgPool, upto: Position, types: &[String], payloads: &[String], SegmentsFrom(first): SegmentsFrom) {
     let mut head: Position = sqlx::query_scalar("SELECT position FROM event_log").fetch_one(pool).await.expect("a log");
-    let count = count / (CALLS * CONVERSATION) * (CALLS * CONVERSATION);
-    let upto = head + count;
+    let upto = upto / (CALLS * CONVERSATION) * (CALLS * CONVERSATION);
     while head < upto {
         let next = upto.min(head + FILL_EVENTS);
         // A block is a hundred calls, step by step. Ids of calls are ordered in time, as version 7 is.
         sqlx::query(
             "WITH log AS (UPDATE event_log SET position = $2)
              INSERT INTO events
-             SELECT n, gen_random_uuid(), (lpad(to_hex(1780000000000 + call), 12, '0') || '7' || substr(md5(call::text), 1, 3)
-                       || '8' || substr(md5(call::text), 4, 15))::uuid,
-                    split_part(type, '.', 1),
+             SELECT n, gen_random_uuid(), call_id, split_part(type, '.', 1),
                     CASE WHEN type LIKE 'transcript.%' THEN step - $6 + 1
                          WHEN step >= $6 THEN step + 1 - $7 ELSE step + 1 END,
-                    type, 1, timestamptz '2026-07-01' + n * interval '1 ms', now(), 'system:bench', gen_random_uuid(),
+                    type, 1, timestamptz '2026-07-01' + n * interval '1 ms', now(), 'system:bench', call_id,
                     NULL, NULL, replace(replace(payload, '%s', (step - $6 + 1)::text), '%a', lpad(to_hex(call % 100), 12, '0'))::json
-               FROM (SELECT n, (n - 1) % ($4 * $5) / $4 AS step, (n - 1) / ($4 * $5) * $4 + (n - 1) % $4 AS call
-                       FROM generate_series($1 + 1, $2) n) numbered
-               JOIN unnest($3::text[], $8::text[]) WITH ORDINALITY AS steps (type, payload, ordinal)
-                 ON ordinal = step + 1
-              ORDER BY n",
+               FROM (SELECT n, call, step, ($3::text[])[step + 1] AS type, ($8::text[])[step + 1] AS payload,
+                            (lpad(to_hex(1780000000000 + call), 12, '0') || '7' || substr(hash, 1, 3)
+                             || '8' || substr(hash, 4, 15))::uuid AS call_id
+                       FROM (SELECT n, call, (n - 1) % ($4 * $5) / $4 AS step, md5(call::text) AS hash
+                               FROM generate_series($1 + 1, $2) n,
+                                    LATERAL (SELECT (n - 1) / ($4 * $5) * $4 + (n - 1) % $4 AS call OFFSET 0) calls
+                              OFFSET 0) numbered
+                     OFFSET 0) steps",
         )
         .bind(head)
         .bind(next)

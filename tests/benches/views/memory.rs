@@ -15,13 +15,13 @@ use crate::support::table::{Row, Target};
 const OPENING: usize = 32;
 const WATCH: &str = "subscription { dashboard { cursor dashboard { day offered answered handled } } }";
 
-pub async fn measure(extent: Extent) -> Vec<Row> {
+/// On a log of conversations that no views were made of yet.
+pub async fn measure(database: &TestDatabase, extent: Extent) -> Vec<Row> {
     let (events, subscribers): (Position, usize) = (extent.pick(1_000_000, 20_000), extent.pick(1_000, 50));
     let what = format!("resident memory of `voice up` after {events} events and with {subscribers} subscribers");
     if !Voice::is_built() {
         return vec![Row::new(what, "build the program first: cargo build --release -p voice")];
     }
-    let database = TestDatabase::new().await;
     log::conversations(&database.pool, events).await;
     let (email, password) = ("bench@voice.test".to_owned(), "correct horse battery".to_owned());
     let new = NewUser {
