@@ -18,7 +18,7 @@ const EVENTS: usize = 200;
 /// Loads and decides, twice each.
 pub async fn rows(extent: Extent) -> Vec<Row> {
     let world = World::new().await;
-    let aggregates = extent.pick(400, 20);
+    let aggregates = extent.pick(200, 20);
     let (mut first, mut again, mut now) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..extent.runs() {
         let mut streams = Vec::new();

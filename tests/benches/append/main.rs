@@ -42,7 +42,7 @@ async fn measure(extent: Extent) {
 
 /// Many writers, against plain inserts of many rows.
 async fn many(extent: Extent) -> Vec<Row> {
-    let lasts = Duration::from_millis(extent.pick(3_000, 300));
+    let lasts = Duration::from_millis(extent.pick(2_500, 300));
     let mut world = World::new().await;
     let mut raw = Raw::new(&world.database, "ceiling").await;
     let (mut appends, mut executes, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());

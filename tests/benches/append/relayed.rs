@@ -16,7 +16,7 @@ use crate::support::{Extent, brokers};
 /// Events a second.
 const RATE: u32 = 1_000;
 /// Seconds before the first one that counts: topic and producer are made meanwhile, and the broker compiles what it runs often.
-const WARM_UP_S: usize = 20;
+const WARM_UP_S: usize = 30;
 
 /// Relays to the broker at `KAFKA_BROKERS`; no rows where none is named.
 pub async fn rows(extent: Extent) -> Vec<Row> {

@@ -16,6 +16,7 @@ mod support;
 use std::time::Duration;
 
 use child::Child;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::statistics::{median, ratio};
 use support::table::{Row, Target, print};
@@ -35,8 +36,10 @@ struct Size {
 }
 
 const FULL: Size =
-    Size { runs: 5, pushes: 20, sockets: 2_000, idle: [500, 2_500], fast: 1_000, stuck: 1_000, paced: 120 };
+    Size { runs: 5, pushes: 30, sockets: 2_000, idle: [500, 2_500], fast: 1_000, stuck: 1_000, paced: 100 };
 const QUICK: Size = Size { runs: 1, pushes: 5, sockets: 100, idle: [50, 150], fast: 50, stuck: 50, paced: 40 };
+/// Calls that are made at the same time.
+const MADE_AT_ONCE: usize = 32;
 /// Time between two paced changes.
 const PACE: Duration = Duration::from_millis(50);
 /// Changes after which a client that reads nothing takes nothing more: its buffers and the kernel's are full.
@@ -81,15 +84,18 @@ impl World {
         Self { server, client, address, token, waiting: Vec::new(), queued: 0 }
     }
 
-    /// Makes calls that can be queued later.
+    /// Makes calls that can be queued later, until there are so many.
     async fn calls(&mut self, count: usize) {
-        while self.waiting.len() < count {
+        let client = &self.client;
+        let made = (self.waiting.len()..count).map(|_| async {
             let call_id = Uuid::now_v7();
             let input =
                 json!({ "callId": call_id, "direction": "INBOUND", "from": "+14155552671", "to": "+14155550100" });
-            self.client.accepted("initiateCall", input).await;
-            self.waiting.push(call_id);
-        }
+            client.accepted("initiateCall", input).await;
+            call_id
+        });
+        let made: Vec<Uuid> = stream::iter(made).buffer_unordered(MADE_AT_ONCE).collect().await;
+        self.waiting.extend(made);
     }
 
     /// Changes the dashboard by one event.
@@ -215,6 +221,8 @@ async fn idle(size: &Size) -> Vec<Row> {
 async fn stuck_readers(size: &Size) -> Vec<Row> {
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let mut world = World::new().await;
+    // All that will be needed: with sockets that watch, each of them would be a push to all.
+    world.calls(UNTIL_STUCK + 2 * size.runs * size.paced).await;
     let mut fast = world.watchers("ours", size.fast);
     fast.expect("ready").await;
     for _ in 0..size.runs {
@@ -222,7 +230,6 @@ async fn stuck_readers(size: &Size) -> Vec<Row> {
     }
     let mut stuck = world.watchers("stuck", size.stuck);
     stuck.expect("ready").await;
-    world.calls(UNTIL_STUCK).await;
     for _ in 0..UNTIL_STUCK {
         world.change().await;
     }
@@ -244,7 +251,6 @@ async fn stuck_readers(size: &Size) -> Vec<Row> {
 
 /// Latencies at a fixed pace, from the moment a change was due to its reception: p50 and p99, milliseconds.
 async fn paced(world: &mut World, fast: &mut Child, size: &Size) -> [f64; 2] {
-    world.calls(size.paced).await;
     settle(fast).await;
     let begin = now_us() + 200_000;
     let pace = u64::try_from(PACE.as_micros()).unwrap();

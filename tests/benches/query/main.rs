@@ -37,7 +37,7 @@ fn main() {
 
 async fn measure(extent: Extent) {
     let calls = extent.pick(300, 40);
-    let lasts = Duration::from_secs(extent.pick(4, 1));
+    let lasts = Duration::from_secs(extent.pick(3, 1));
     // What is measured is the answer, and not how much of it one viewer may have.
     let limits = Limits { points_per_minute: u32::MAX, points_burst: u32::MAX, ..Limits::default() };
     let floor = Floor::start(limits).await;

@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const GROWTH_MAX: f64 = 1.5;
 
 pub async fn measure(extent: Extent) -> Vec<Row> {
-    let [settles, lasts] = [extent.pick(20, 1), extent.pick(10, 1)].map(Duration::from_secs);
+    let [settles, lasts] = [extent.pick(15, 1), extent.pick(10, 1)].map(Duration::from_secs);
     let fastest = fastest(settles, lasts).await;
     let mut rows = vec![follow("table feed", None, fastest, extent).await];
     if let Some(brokers) = brokers() {

@@ -35,7 +35,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
 }
 
 async fn against_raw(feed: &str, most: f64, database: &TestDatabase, server: TestServer, extent: Extent) -> Row {
-    let samples = extent.pick(400, 50);
+    let samples = extent.pick(300, 50);
     let supervisor = server.signed_in(Role::Supervisor).await;
     let mut watcher = Watcher::start(&supervisor, server.store.clone()).await;
     let mut raw = Raw::start(&database.pool).await;

@@ -3,6 +3,8 @@
 use domain::{Event, Position};
 use sqlx::PgPool;
 
+use crate::support::Extent;
+
 /// Most events of one statement.
 const FILL_EVENTS: Position = 50_000;
 /// Calls that go on at the same time.
@@ -43,9 +45,10 @@ pub async fn segments(pool: &PgPool, upto: Position) {
     fill(pool, upto, &vec![step; steps], &vec![SEGMENT.to_owned(); steps], SegmentsFrom(0)).await;
 }
 
-/// Fills a log up to this position with whole conversations, a hundred at a time: a call is initiated, queued, offered and
-/// answered, 13 segments are said, it ends and is wrapped up.
-pub async fn conversations(pool: &PgPool, upto: Position) {
+/// A log of 2 million events that are whole conversations, a hundred at a time: a call is initiated, queued, offered and answered,
+/// 13 segments are said, it ends and is wrapped up. It is filled unless it is already; its size.
+pub async fn conversations(pool: &PgPool, extent: Extent) -> Position {
+    let upto = extent.pick(2_000_000, 40_000);
     let said = ("transcript.segment_added", SEGMENT);
     let said = std::iter::repeat_n(said, usize::try_from(SEGMENTS).expect("a count"));
     let (types, payloads): (Vec<String>, Vec<String>) =
@@ -55,6 +58,7 @@ pub async fn conversations(pool: &PgPool, upto: Position) {
             .expect("a payload that fits its type");
     }
     fill(pool, upto, &types, &payloads, SegmentsFrom(i64::try_from(BEGIN.len()).expect("a count"))).await;
+    upto
 }
 
 /// Steps before the first segment.
@@ -62,7 +66,10 @@ struct SegmentsFrom(i64);
 
 async fn fill(pool: &PgPool, upto: Position, types: &[String], payloads: &[String], SegmentsFrom(first): SegmentsFrom) {
     let mut head: Position = sqlx::query_scalar("SELECT position FROM event_log").fetch_one(pool).await.expect("a log");
-    let upto = upto / (CALLS * CONVERSATION) * (CALLS * CONVERSATION);
+    assert_eq!(upto % (CALLS * CONVERSATION), 0, "not whole blocks of calls");
+    if head >= upto {
+        return;
+    }
     while head < upto {
         let next = upto.min(head + FILL_EVENTS);
         // A block is a hundred calls, step by step. Ids of calls are ordered in time, as version 7 is.

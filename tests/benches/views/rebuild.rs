@@ -22,10 +22,8 @@ const MODELS: [&str; 3] = ["calls", "transcripts", "dashboard"];
 /// A reader of the served views looks this often.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// On a log of conversations, which may have views already.
 pub async fn measure(database: &TestDatabase, extent: Extent) -> Vec<Row> {
-    let events: Position = extent.pick(2_000_000, 40_000);
-    log::conversations(&database.pool, events).await;
+    let events = log::conversations(&database.pool, extent).await;
     let models: Vec<Arc<dyn ReadModel>> =
         read_models(Tz::UTC).into_iter().filter(|model| MODELS.contains(&model.name())).collect();
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());

@@ -13,6 +13,9 @@ use crate::support::Extent;
 use crate::support::statistics::{median, rate, ratio};
 use crate::support::table::{Row, Target};
 
+/// One event of so many is read by pages: it takes long, and is no target.
+const PAGED_PART: Position = 5;
+
 pub async fn measure(extent: Extent) -> Vec<Row> {
     let events: Position = extent.pick(500_000, 20_000);
     let database = TestDatabase::new().await;
@@ -20,7 +23,7 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let (mut ours, mut paged, mut best) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..=extent.runs() {
         let (copied, replayed) = (copy_out(&database.pool, events).await, replay(&database.pool, events).await);
-        let read = pages(&database.pool, events).await;
+        let read = pages(&database.pool, events / PAGED_PART).await;
         // The first one only warms up.
         if run > 0 {
             best.push(copied);
@@ -32,8 +35,9 @@ pub async fn measure(extent: Extent) -> Vec<Row> {
     let replayed = Row::new(format!("read and decode {events} events in order, typed"), words(&ours))
         .against(format!("{}, binary COPY out", words(&best)), ratio(&ours, &best))
         .target(Target::AtLeast(0.6));
-    let paged = Row::new("the same by pages of whole events, as the feed reads what is new", words(&paged))
-        .against(words(&best), ratio(&paged, &best));
+    let paged =
+        Row::new("the same of the first fifth, by pages of whole events, as the feed reads what is new", words(&paged))
+            .against(words(&best), ratio(&paged, &best));
     vec![replayed, paged]
 }
 
