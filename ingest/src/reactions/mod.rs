@@ -22,6 +22,9 @@ use crate::language::LanguageAnalysis;
 const BATCH_EVENTS_MAX: usize = 500;
 /// Calls or agents reacted for at once; events of one are taken in order.
 const AT_ONCE_MAX: usize = 32;
+/// How long an event is in the log before anybody reacts to it. Those who watch are shown it first: what a reaction takes of
+/// processors and of the disk is out of their way, as are the projectors that nobody waits for.
+const REACTS_AFTER: Duration = Duration::from_millis(20);
 /// Pause after a failure, before the same event is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -65,8 +68,12 @@ impl Reactions {
     /// The next events; `None` at shutdown.
     async fn next_batch(&self, position: Position, shutdown: &CancellationToken) -> Option<Vec<Arc<Recorded>>> {
         loop {
+            let ripened = async {
+                self.tail.wait_past(position).await;
+                tokio::time::sleep(REACTS_AFTER).await;
+            };
             tokio::select! {
-                () = self.tail.wait_past(position) => {}
+                () = ripened => {}
                 () = shutdown.cancelled() => return None,
             }
             match self.tail.read(position, BATCH_EVENTS_MAX).await {
