@@ -30,7 +30,7 @@ async fn measure(extent: Extent) {
     part("replay", &mut rows, replay::measure(extent)).await;
     part("latency", &mut rows, latency::measure(extent)).await;
     part("stages", &mut rows, stages::measure(extent)).await;
-    // The disk is busy with what it leaves for a while: nothing that is about milliseconds comes after it.
+    // It leaves much to be written: what is about milliseconds comes before it.
     part("follow", &mut rows, follow::measure(extent)).await;
     // Filling a log takes longer than many parts, so these two share one.
     let conversations = TestDatabase::new().await;
