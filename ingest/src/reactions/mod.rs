@@ -13,18 +13,16 @@ use std::time::Duration;
 use commands::EventStore;
 use domain::{Position, Recorded};
 use futures_util::StreamExt;
+use projections::projector::UNHURRIED_REST;
 use projections::{Bookmark, Tail};
 use tokio_util::sync::CancellationToken;
 
 use crate::language::LanguageAnalysis;
 
 /// Events taken from the log at once.
-const BATCH_EVENTS_MAX: usize = 500;
+const BATCH_EVENTS_MAX: u16 = 500;
 /// Calls or agents reacted for at once; events of one are taken in order.
 const AT_ONCE_MAX: usize = 32;
-/// How long an event is in the log before anybody reacts to it. Those who watch are shown it first: what a reaction takes of
-/// processors and of the disk is out of their way, as are the projectors that nobody waits for.
-const REACTS_AFTER: Duration = Duration::from_millis(20);
 /// Pause after a failure, before the same event is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -65,18 +63,20 @@ impl Reactions {
         }
     }
 
-    /// The next events; `None` at shutdown.
+    /// The next events; `None` at shutdown. Those who watch are shown them first, so that what a reaction takes of processors and of
+    /// the disk is out of their way; a full batch is put off for nobody.
     async fn next_batch(&self, position: Position, shutdown: &CancellationToken) -> Option<Vec<Arc<Recorded>>> {
         loop {
             let ripened = async {
                 self.tail.wait_past(position).await;
-                tokio::time::sleep(REACTS_AFTER).await;
+                let full = self.tail.wait_past(position + Position::from(BATCH_EVENTS_MAX) - 1);
+                drop(tokio::time::timeout(UNHURRIED_REST, full).await);
             };
             tokio::select! {
                 () = ripened => {}
                 () = shutdown.cancelled() => return None,
             }
-            match self.tail.read(position, BATCH_EVENTS_MAX).await {
+            match self.tail.read(position, BATCH_EVENTS_MAX.into()).await {
                 Ok(batch) => return Some(batch),
                 Err(error) => tracing::warn!(%error, "the log can't be read"),
             }
