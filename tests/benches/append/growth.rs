@@ -31,10 +31,10 @@ pub async fn rows(extent: Extent) -> Vec<Row> {
     let lasts = Duration::from_millis(extent.pick(1_000, 300));
     let sizes = extent.pick([100_000, 1_000_000, 10_000_000], [10_000, 20_000, 40_000]);
     let [few, some, many] = sizes;
-    let (mut small, mut large) = (Vec::new(), vec![Filled::new(some).await, Filled::new(many).await]);
+    let (mut small, mut large) = (Vec::new(), vec![filled(some).await, filled(many).await]);
     let mut costs = sizes.map(|_| Vec::new());
     for run in 0..=extent.runs() {
-        let mut newest = Filled::new(few).await;
+        let mut newest = filled(few).await;
         let found = in_turns(std::iter::once(&mut newest).chain(&mut large).collect(), lasts).await;
         small.push(newest);
         // The first one only warms up.
@@ -43,7 +43,7 @@ pub async fn rows(extent: Extent) -> Vec<Row> {
         }
     }
     for log in small.into_iter().chain(large) {
-        log.world.end().await;
+        log.end().await;
     }
     if extent == Extent::Full {
         let points = sizes.iter().zip(&costs).map(|(events, costs)| (*events as f64, median(costs))).collect();
@@ -59,35 +59,24 @@ pub async fn rows(extent: Extent) -> Vec<Row> {
 }
 
 /// Microseconds for each event of each log: of [`TURNS`] turns, the mean.
-async fn in_turns(mut logs: Vec<&mut Filled>, lasts: Duration) -> Vec<f64> {
+async fn in_turns(mut logs: Vec<&mut World>, lasts: Duration) -> Vec<f64> {
     let mut costs = vec![0.0; logs.len()];
     for _ in 0..TURNS {
         for (log, cost) in logs.iter_mut().zip(&mut costs) {
-            *cost += log.costs(lasts).await / TURNS as f64;
+            log.fresh_streams();
+            *cost += 1e6 / log.appends(Way::Append, lasts).await / TURNS as f64;
         }
     }
     costs
 }
 
 /// A store on a log that is full of events.
-struct Filled {
-    world: World,
-}
-
-impl Filled {
-    async fn new(events: u64) -> Self {
-        let began = Instant::now();
-        let database = database().await;
-        fill(&database.pool, events).await;
-        eprintln!("{events} events filled in: {:.0} s", began.elapsed().as_secs_f64());
-        Self { world: World::on(database).await }
-    }
-
-    /// Microseconds for each event of many writers.
-    async fn costs(&mut self, lasts: Duration) -> f64 {
-        self.world.fresh_streams();
-        1e6 / self.world.appends(Way::Append, lasts).await
-    }
+async fn filled(events: u64) -> World {
+    let began = Instant::now();
+    let database = database().await;
+    fill(&database.pool, events).await;
+    eprintln!("{events} events filled in: {:.0} s", began.elapsed().as_secs_f64());
+    World::on(database).await
 }
 
 /// Indexes come last, as in a restored dump.
@@ -111,7 +100,6 @@ async fn fill(pool: &Database, events: u64) {
         "INSERT INTO events_p0 SELECT position, id, id, 'transcript', position - before,
              'transcript.segment_added', 1, now(), now(), 'system:bench', id, NULL, NULL, '{{}}'
          FROM old_streams CROSS JOIN LATERAL generate_series(before + 1, before + {EVENTS_OF_STREAM}) AS position;
-         SET maintenance_work_mem = '512MB';
          ALTER TABLE events_p0 ADD CONSTRAINT events_p0_position PRIMARY KEY (position);
          CREATE UNIQUE INDEX events_p0_stream ON events_p0 (stream_id, category, version)"
     );
@@ -119,23 +107,22 @@ async fn fill(pool: &Database, events: u64) {
         "INSERT INTO append_keys SELECT '01900000-0000-7000-8000-' || lpad(to_hex(position), 12, '0'), id,
              'transcript', position - before, position
          FROM old_streams CROSS JOIN LATERAL generate_series(before + 1, before + {EVENTS_OF_STREAM}) AS position;
-         SET maintenance_work_mem = '512MB';
          ALTER TABLE append_keys ADD CONSTRAINT append_keys_key PRIMARY KEY (key);
          INSERT INTO stream_partitions SELECT id, 'transcript', 0, 0 FROM old_streams;
          UPDATE event_log SET position = {events}"
     );
-    tokio::join!(filled(pool, "events_p0", of_events), filled(pool, "append_keys", of_keys));
-    run(pool, "CHECKPOINT".to_owned()).await;
+    tokio::join!(fill_table(pool, "events_p0", of_events), fill_table(pool, "append_keys", of_keys));
+    sqlx::raw_sql("CHECKPOINT").execute(pool).await.unwrap();
 }
 
-async fn filled(pool: &Database, table: &str, statements: String) {
-    // It would come in its own time, and in the middle of the measurement.
-    run(pool, format!("ALTER TABLE {table} SET (autovacuum_enabled = false)")).await;
-    run(pool, statements).await;
-    run(pool, format!("ANALYZE {table}")).await;
-}
-
-async fn run(pool: &Database, statements: String) {
+async fn fill_table(pool: &Database, table: &str, statements: String) {
+    // Autovacuum would come in its own time, and in the middle of the measurement.
+    let statements = format!(
+        "SET maintenance_work_mem = '512MB';
+         ALTER TABLE {table} SET (autovacuum_enabled = false);
+         {statements};
+         ANALYZE {table}"
+    );
     let mut connection = pool.acquire().await.unwrap().detach();
     sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
 }

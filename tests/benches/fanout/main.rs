@@ -18,7 +18,7 @@ use std::time::Duration;
 use child::Child;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use support::statistics::{median, ratio};
+use support::statistics::{median, rate, ratio};
 use support::table::{Row, Target, print};
 use support::{Extent, now_us, part};
 use tests::Client;
@@ -144,7 +144,7 @@ async fn deliveries(size: &Size) -> Vec<Row> {
             ours_watch.tell("count");
             ours_watch.expect("counting").await;
             world.change().await;
-            ours_rate.push(rate(&ours_watch.line().await, size.sockets));
+            ours_rate.push(received(&ours_watch.line().await, size.sockets));
         }
         let ours_cpu = world.server.cpu_us() - cpu;
         let cpu = raw.cpu_us();
@@ -152,7 +152,7 @@ async fn deliveries(size: &Size) -> Vec<Row> {
             raw_watch.tell("count");
             raw_watch.expect("counting").await;
             raw.tell("push");
-            raw_rate.push(rate(&raw_watch.line().await, size.sockets));
+            raw_rate.push(received(&raw_watch.line().await, size.sockets));
         }
         let raw_cpu = raw.cpu_us() - cpu;
         // The first run warms up.
@@ -191,9 +191,10 @@ async fn settle(watch: &mut Child) {
     }
 }
 
-fn rate(line: &str, sockets: usize) -> f64 {
-    let took_us: f64 = line.parse().expect("microseconds");
-    (sockets - 1) as f64 / took_us.max(1.0) * 1e6
+/// Messages a second, of as many sockets as took so many microseconds from the first reception to the last.
+fn received(took_us: &str, sockets: usize) -> f64 {
+    let took_us: u64 = took_us.parse().expect("microseconds");
+    rate(sockets as u64 - 1, took_us.max(1))
 }
 
 async fn idle(size: &Size) -> Vec<Row> {
