@@ -42,8 +42,15 @@ impl TestDatabase {
     /// # Panics
     /// `DATABASE_URL` is missing or the server does not answer: run the tests by `.dev/test`.
     pub async fn new() -> Self {
-        let server = std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by .dev/test");
-        let options = PgConnectOptions::from_str(&server).expect("DATABASE_URL").disable_statement_logging();
+        Self::on(&std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by .dev/test")).await
+    }
+
+    /// The same on a server of one's own, as whose superuser the URL connects.
+    ///
+    /// # Panics
+    /// The server does not answer.
+    pub async fn on(server: &str) -> Self {
+        let options = PgConnectOptions::from_str(server).expect("a URL").disable_statement_logging();
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut connection = sqlx::PgConnection::connect_with(&options).await.expect("PostgreSQL does not answer");
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();

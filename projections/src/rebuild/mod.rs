@@ -14,6 +14,7 @@ pub(crate) mod names;
 mod report;
 mod shared;
 mod switch;
+mod vacuum;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -126,6 +127,8 @@ impl<'a> Rebuild<'a> {
             .bind(&schema)
             .execute(&mut *connection)
             .await?;
-        Ok(Self { pool, model, schema, position: 0, parked_keys: HashSet::new() })
+        let rebuild = Self { pool, model, schema, position: 0, parked_keys: HashSet::new() };
+        rebuild.leave_alone(connection).await?;
+        Ok(rebuild)
     }
 }

@@ -12,6 +12,7 @@ use projections::{
 };
 use sqlx::{PgConnection, PgPool};
 use tests::TestDatabase;
+use tests::faults::postgres::Postgres;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -23,6 +24,12 @@ async fn rebuilt(database: &TestDatabase, model: &Counts) -> Result<RebuildRepor
 
 async fn exists(pool: &PgPool, name: &str) -> bool {
     sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(pool).await.unwrap()
+}
+
+/// What a table is set to, of which only vacuum's is used here.
+async fn vacuum_options(pool: &PgPool, table: &str) -> Option<Vec<String>> {
+    let query = "SELECT reloptions FROM pg_class WHERE oid = $1::regclass";
+    sqlx::query_scalar(query).bind(table).fetch_one(pool).await.unwrap()
 }
 
 /// A view with something in it.
@@ -148,6 +155,8 @@ async fn a_view_that_was_tampered_with_is_not_replaced_unasked() {
         .await
         .unwrap();
     assert_eq!((right, counts(&database).await.values().sum::<i64>()), (8_000, 56));
+    let alone = vacuum_options(&database.pool, "rebuild_counts.counts").await;
+    assert_eq!(alone, Some(vec!["autovacuum_enabled=false".to_owned()]), "automatic vacuum may be in the way");
     let position = append(&database.pool, Uuid::now_v7(), &["sales"]).await;
     process.projected(position).await;
 
@@ -259,6 +268,34 @@ async fn a_switch_waits_for_open_snapshots_and_lets_others_read_meanwhile() {
     open.end().await.unwrap();
     late.end().await.unwrap();
     assert_eq!(switching.await.unwrap().unwrap().position, position);
+    process.stop().await;
+    assert_eq!(assert_folded(&database).await, position);
+}
+
+#[tokio::test]
+async fn a_switch_takes_the_served_tables_from_automatic_vacuum() {
+    let server = Postgres::start().await;
+    let database = TestDatabase::on(&Postgres::url(server.address, "postgres")).await;
+    sqlx::query("ALTER SYSTEM SET autovacuum_naptime = '1s'").execute(&database.pool).await.unwrap();
+    sqlx::query("SELECT pg_reload_conf()").execute(&database.pool).await.unwrap();
+    let model = Counts::new();
+    let (process, position) = projected(&database, &model).await;
+    // Dead rows for three minutes of work at this pace; all tries to switch take one.
+    let slow = "ALTER TABLE read.counted SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0,
+                                              autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)";
+    let dead = "BEGIN; INSERT INTO read.counted SELECT generate_series(-400000, -1); ROLLBACK";
+    for statements in [slow, dead] {
+        sqlx::raw_sql(statements).execute(&database.pool).await.unwrap();
+    }
+    until("automatic vacuum is at it", async || {
+        let query = "SELECT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = 'read.counted'::regclass)";
+        sqlx::query_scalar(query).fetch_one(&database.pool).await.unwrap()
+    })
+    .await;
+    let report = rebuilt(&database, &model).await.unwrap();
+    assert_eq!((report.comparison, report.position), (Comparison::Equal { at: position }, position));
+    // What serves now is vacuumed as any table is.
+    assert_eq!(vacuum_options(&database.pool, "read.counted").await, None);
     process.stop().await;
     assert_eq!(assert_folded(&database).await, position);
 }
