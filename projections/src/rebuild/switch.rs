@@ -52,6 +52,7 @@ impl Rebuild<'_> {
         let mut transaction = connection.begin_with("BEGIN; SET LOCAL synchronous_commit TO on").await?;
         let connection = &mut *transaction;
         self.take_from_vacuum(connection).await?;
+        self.return_to_vacuum(connection).await?;
         let wait = format!("SET LOCAL lock_timeout = {LOCK_WAIT_MS}");
         sqlx::raw_sql(AssertSqlSafe(wait)).execute(&mut *connection).await?;
         // From here on the served view rests.
@@ -72,7 +73,6 @@ impl Rebuild<'_> {
             let moved = format!("ALTER TABLE {}.{} SET SCHEMA {LIVE_SCHEMA}", self.schema, checked(table)?);
             sqlx::raw_sql(AssertSqlSafe(moved)).execute(&mut *connection).await?;
         }
-        self.return_to_vacuum(connection).await?;
         // Refused when the model made something that is not one of its tables.
         let emptied = format!("DROP SCHEMA {}", self.schema);
         sqlx::raw_sql(AssertSqlSafe(emptied)).execute(&mut *connection).await?;

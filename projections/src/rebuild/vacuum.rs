@@ -38,9 +38,9 @@ impl Rebuild<'_> {
         self.set(connection, LIVE_SCHEMA, OFF).await
     }
 
-    /// Gives the new tables, which serve from now on, back to it.
+    /// Gives the new tables back to it, once the transaction in which they begin to serve is committed.
     pub(super) async fn return_to_vacuum(&self, connection: &mut PgConnection) -> Result<(), RebuildError> {
-        self.set(connection, LIVE_SCHEMA, ON).await
+        self.set(connection, &self.schema, ON).await
     }
 
     /// To change it takes the lock that a vacuum takes.
