@@ -1,6 +1,6 @@
 //! `voice up` with nothing configured: a private PostgreSQL under a data directory.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -185,15 +185,21 @@ async fn a_private_server_that_crashes_comes_back_and_nothing_is_lost() {
 
     let pool = data.connect().await;
     until("a part was said", async || stored::segments(&pool).await >= said / 4).await;
-    let writer =
-        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%INTO events%' AND pid <> pg_backend_pid() LIMIT 1";
-    let writer: i32 = sqlx::query_scalar(writer).fetch_one(&pool).await.unwrap();
-    kill(Pid::from_raw(writer), Signal::SIGKILL).unwrap();
+    let writer = Cell::new(None);
+    until("one of its processes appends", async || {
+        let appends = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'WITH log AS%' LIMIT 1";
+        writer.set(sqlx::query_scalar(appends).fetch_optional(&pool).await.unwrap());
+        writer.get().is_some()
+    })
+    .await;
+    kill(Pid::from_raw(writer.get().unwrap()), Signal::SIGKILL).unwrap();
     pool.close().await;
     assert_eq!(data.server(), Some(server), "it recovers by itself");
 
     let pool = data.connect().await;
-    until("more was said", async || stored::segments(&pool).await >= said / 2).await;
+    // It may be a moment before the server notices, and ends all connections.
+    let more = async || stored::segments_if_it_answers(&pool).await.is_ok_and(|segments| segments >= said / 2);
+    until("more was said", more).await;
     kill(server, Signal::SIGKILL).unwrap();
     pool.close().await;
     voice.logged("starting it again").await;
