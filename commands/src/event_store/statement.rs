@@ -3,7 +3,7 @@
 mod text;
 
 use chrono::{DateTime, Utc};
-use domain::{Position, StreamName, Version};
+use domain::{Actor, Position, StreamName, Version};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -167,7 +167,7 @@ struct Columns<'a> {
     types: Vec<&'a str>,
     schemas: Vec<i16>,
     occurred: Vec<DateTime<Utc>>,
-    actors: Vec<String>,
+    actors: Vec<&'a Actor>,
     correlations: Vec<Uuid>,
     causations: Vec<Option<Uuid>>,
     traces: Vec<Option<&'a str>>,
@@ -182,13 +182,43 @@ impl<'a> Columns<'a> {
             types: events().map(|e| e.event_type).collect(),
             schemas: events().map(|e| e.schema_version).collect(),
             occurred: events().map(|e| e.occurred_at).collect(),
-            actors: events().map(|e| e.actor.to_string()).collect(),
+            actors: events().map(|e| &e.actor).collect(),
             correlations: events().map(|e| e.correlation_id).collect(),
             causations: events().map(|e| e.causation_id).collect(),
             traces: events().map(|e| e.trace.as_deref()).collect(),
             payloads: events().map(|e| e.payload.as_str()).collect(),
         }
     }
+
+    /// Without what goes without saying (see `text`).
+    fn shortened(self, batch: &[Pending]) -> Self {
+        let of_their_streams = |append: &Append| append.events.iter().all(|e| e.correlation_id == append.stream.id);
+        Self {
+            types: once_if_same(self.types),
+            schemas: once_if_same(self.schemas),
+            actors: once_if_same(self.actors),
+            correlations: if appends(batch).all(of_their_streams) { Vec::new() } else { self.correlations },
+            causations: unless_none(self.causations),
+            traces: unless_none(self.traces),
+            ..self
+        }
+    }
+}
+
+/// A column that is the same for all of a batch is sent once.
+fn once_if_same<T: PartialEq>(mut column: Vec<T>) -> Vec<T> {
+    if column.windows(2).all(|pair| pair[0] == pair[1]) {
+        column.truncate(1);
+    }
+    column
+}
+
+fn unless_none<T>(column: Vec<Option<T>>) -> Vec<Option<T>> {
+    if column.iter().all(Option::is_none) { Vec::new() } else { column }
+}
+
+fn as_text(actors: Vec<&Actor>) -> Vec<String> {
+    actors.into_iter().map(Actor::to_string).collect()
 }
 
 fn appends(batch: &[Pending]) -> impl Iterator<Item = &Append> {
@@ -237,7 +267,7 @@ async fn append_all(
     place: Option<(Position, i64)>,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     let Requests { expected, versions, ends, looked_up, opened } = requests;
-    let columns = Columns::of(batch);
+    let columns = Columns::of(batch).shortened(batch);
     let single = columns.ids.len() == batch.len();
     // Of each event, in the order of the appends.
     let (mut event_streams, mut event_categories, mut event_versions) = (Vec::new(), Vec::new(), Vec::new());
@@ -254,17 +284,17 @@ async fn append_all(
         .bind(ends.last().copied().unwrap_or(0))
         .bind(appends(batch).map(|a| a.key.as_str()).collect::<Vec<_>>())
         .bind(appends(batch).map(|a| a.stream.id).collect::<Vec<_>>())
-        .bind(appends(batch).map(|a| a.stream.category.as_str()).collect::<Vec<_>>())
+        .bind(once_if_same(appends(batch).map(|a| a.stream.category.as_str()).collect::<Vec<_>>()))
         .bind(versions)
         .bind(if single { &[][..] } else { ends })
         .bind(columns.ids)
         .bind(event_streams)
-        .bind(event_categories)
+        .bind(once_if_same(event_categories))
         .bind(event_versions)
         .bind(columns.types)
         .bind(columns.schemas)
         .bind(columns.occurred)
-        .bind(columns.actors)
+        .bind(as_text(columns.actors))
         .bind(columns.correlations)
         .bind(columns.causations)
         .bind(columns.traces)
@@ -309,7 +339,7 @@ async fn append_each(connection: &mut PgConnection, batch: &[Pending]) -> Result
     .bind(columns.types)
     .bind(columns.schemas)
     .bind(columns.occurred)
-    .bind(columns.actors)
+    .bind(as_text(columns.actors))
     .bind(columns.correlations)
     .bind(columns.causations)
     .bind(columns.traces)
