@@ -205,7 +205,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A column that is the same for all of a batch is sent once.
+/// One value where all are the same.
 fn once_if_same<T: PartialEq>(mut column: Vec<T>) -> Vec<T> {
     if column.windows(2).all(|pair| pair[0] == pair[1]) {
         column.truncate(1);
@@ -213,6 +213,7 @@ fn once_if_same<T: PartialEq>(mut column: Vec<T>) -> Vec<T> {
     column
 }
 
+/// Nothing where all are none.
 fn unless_none<T>(column: Vec<Option<T>>) -> Vec<Option<T>> {
     if column.iter().all(Option::is_none) { Vec::new() } else { column }
 }

@@ -79,6 +79,8 @@ impl Texts {
 /// Lists end early where the rest says nothing new, and are NULL from there on: a list of categories, types, schema versions and actors
 /// has one element where it is the same for all, one of correlations none where they are the streams, and one of causations and traces
 /// none where there are none. Each list costs the server as much for an element as a column of the event.
+///
+/// `every_one` is called only to refuse, so that no batch begins a function of plpgsql for a comparison.
 macro_rules! all {
     ($log:literal, $returning:literal, $then:literal) => {
         concat!(

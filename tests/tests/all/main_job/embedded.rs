@@ -1,6 +1,6 @@
 //! `voice up` with nothing configured: a private PostgreSQL under a data directory.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -185,14 +185,14 @@ async fn a_private_server_that_crashes_comes_back_and_nothing_is_lost() {
 
     let pool = data.connect().await;
     until("a part was said", async || stored::segments(&pool).await >= said / 4).await;
-    let writer = Cell::new(None);
+    let mut writer = None;
     until("one of its processes appends", async || {
         let appends = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'WITH log AS%' LIMIT 1";
-        writer.set(sqlx::query_scalar(appends).fetch_optional(&pool).await.unwrap());
-        writer.get().is_some()
+        writer = sqlx::query_scalar(appends).fetch_optional(&pool).await.unwrap();
+        writer.is_some()
     })
     .await;
-    kill(Pid::from_raw(writer.get().unwrap()), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(writer.unwrap()), Signal::SIGKILL).unwrap();
     pool.close().await;
     assert_eq!(data.server(), Some(server), "it recovers by itself");
 
